@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The count of bytes in use is kept per thread and given to a shared total in
+ * slices, so that an allocation costs no shared cache line. The total may therefore be off
+ * by one slice per thread; the caller's own share is always exact.
+ */
+#include "sotto/base/mem.h"
+
+#include <malloc.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SLICE (64 * 1024)
+
+static _Atomic int64_t shared_total;
+static _Thread_local int64_t own_share;
+static _Thread_local unsigned fail_at;
+
+static void account(int64_t delta)
+{
+    own_share += delta;
+    if (own_share > SLICE || own_share < -SLICE) {
+        atomic_fetch_add_explicit(&shared_total, own_share, memory_order_relaxed);
+        own_share = 0;
+    }
+}
+
+static int64_t usable(void *p)
+{
+    return (int64_t)malloc_usable_size(p);
+}
+
+static bool should_fail(void)
+{
+    return fail_at > 0 && --fail_at == 0;
+}
+
+static _Noreturn void out_of_memory(size_t n)
+{
+    fprintf(stderr,
+            "sotto: out of memory: %zu bytes refused by the system; lower max_memory or give the broker more memory\n",
+            n);
+    abort();
+}
+
+static void *zeroed(size_t n)
+{
+    void *p = calloc(1, n > 0 ? n : 1);
+    if (p != NULL)
+        account(usable(p));
+    return p;
+}
+
+static void *resized(void *p, size_t n)
+{
+    int64_t old = p != NULL ? usable(p) : 0;
+    void *q = realloc(p, n > 0 ? n : 1);
+    if (q != NULL)
+        account(usable(q) - old);
+    return q;
+}
+
+void *mem_alloc(size_t n)
+{
+    void *p = zeroed(n);
+    if (p == NULL)
+        out_of_memory(n);
+    return p;
+}
+
+void *mem_try_alloc(size_t n)
+{
+    return should_fail() ? NULL : zeroed(n);
+}
+
+void *mem_realloc(void *p, size_t n)
+{
+    void *q = resized(p, n);
+    if (q == NULL)
+        out_of_memory(n);
+    return q;
+}
+
+void *mem_try_realloc(void *p, size_t n)
+{
+    return should_fail() ? NULL : resized(p, n);
+}
+
+char *mem_strndup(const void *p, size_t n)
+{
+    if (n == SIZE_MAX)
+        out_of_memory(n);
+    char *s = mem_realloc(NULL, n + 1);
+    if (n > 0)
+        memcpy(s, p, n);
+    s[n] = '\0';
+    return s;
+}
+
+void mem_free(void *p)
+{
+    if (p == NULL)
+        return;
+    account(-usable(p));
+    free(p);
+}
+
+void mem_fail_at(unsigned n)
+{
+    fail_at = n;
+}
+
+size_t mem_in_use(void)
+{
+    int64_t n = atomic_load_explicit(&shared_total, memory_order_relaxed) + own_share;
+    return n > 0 ? (size_t)n : 0;
+}
