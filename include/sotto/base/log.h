@@ -41,12 +41,16 @@ struct log_config {
     unsigned gather_ms; /* equal events of one address within this time become one line; 0: 10,000 */
 };
 
-/* Starts the log thread; 0, or an errno value where the file can't be opened. */
+/*
+ * Starts the log thread; 0, or an errno value: the file can't be opened, or EBUSY when it runs already. Start, stop and
+ * reopen are called by one thread, and the program ignores SIGPIPE.
+ */
 int log_start(const struct log_config *c);
-/* Writes what is left and ends the thread. */
+/* Writes what is left (waiting a few seconds at most for a reader that is stuck) and ends the thread. Others should be quiet. */
 void log_stop(void);
 /* Opens the file again (after a rotation). */
 void log_reopen(void);
+/* Before log_start: errors, warnings and info. */
 bool log_enabled(enum log_level level);
 /* event: lower case words with dots, a constant. f: n fields; copied before it returns. Strings with NULL print as "". */
 void log_event_fields(enum log_level level, const char *event, const struct log_field *f, size_t n);
