@@ -35,8 +35,8 @@ static struct {
     pthread_mutex_t lock;  /* only around wake */
     pthread_cond_t wake;
     pthread_t thread;
-    bool started; /* only the thread that starts and stops the log looks at it */
-    bool done;    /* guarded by lock */
+    bool started;        /* only the thread that starts and stops the log looks at it */
+    bool done;           /* guarded by lock */
     atomic_bool running; /* events go to rings */
     atomic_bool stop, reopen, pending, urgent;
     atomic_int level;
@@ -287,7 +287,7 @@ int log_start(const struct log_config *c)
     return 0;
 }
 
-/* A write that hangs for good (a terminal that was stopped) must not keep the process alive: the thread is left behind. */
+/* A write that hangs for good (a stopped terminal) must not keep the process alive: the thread is left behind. */
 static bool wait_done(void)
 {
     msec until = (msec)clock_ms(CLOCK_MONOTONIC) + STOP_MS;

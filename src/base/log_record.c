@@ -102,7 +102,7 @@ struct bytes log_record_event(const struct log_record *r)
     return bytes_of(r->data, r->event);
 }
 
-/* "10.0.0.7:51234" and "[::1]:51234" lose their port; what has no port, or several colons without brackets, stays whole. */
+/* "10.0.0.7:51234" and "[::1]:51234" lose their port; what has several colons without brackets stays whole. */
 static struct bytes without_port(struct bytes peer)
 {
     const uint8_t *end = NULL;

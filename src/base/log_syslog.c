@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Apart from the rest of the log, because <syslog.h> defines LOG_INFO and LOG_DEBUG as well, and this file must not see ours. */
+/* Apart from the rest of the log: <syslog.h> defines LOG_INFO and LOG_DEBUG as well, so this file must not see ours. */
 #include <syslog.h>
 
 /* The same declarations as in log_sink.h. */

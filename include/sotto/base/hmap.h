@@ -26,7 +26,8 @@ void hmap_init(struct hmap *m);
 /* Frees the table, not the entries. */
 void hmap_fini(struct hmap *m);
 
-/* Where the search for a hash starts. The multiplication spreads hashes that share their low bits (or are plain numbers). */
+/* Where the search for a hash starts; the multiplication spreads hashes that share their low bits or are just numbers.
+ */
 static inline size_t hmap_home(const struct hmap *m, uint64_t hash)
 {
     return (size_t)(hash * UINT64_C(0x9e3779b97f4a7c15) >> 32) & (m->cap - 1);

@@ -2,7 +2,7 @@
 /*
  * The log. One line an event: time, level, event name, then key=value.
  *
- *   2026-01-02T03:04:05.678Z warn connect.refused peer=10.0.0.7:51234 listener=tls client="kitchen" reason="..." hint="..."
+ *   2026-01-02T03:04:05.678Z warn connect.refused peer=10.0.0.7:51234 listener=tls client="kitchen" reason="..."
  *
  * Threads format an event into their own bounded ring and go on; one log
  * thread writes. What doesn't fit is counted and said later: a full pipe never stops the
@@ -46,17 +46,17 @@ struct log_config {
  * reopen are called by one thread, and the program ignores SIGPIPE.
  */
 int log_start(const struct log_config *c);
-/* Writes what is left (waiting a few seconds at most for a reader that is stuck) and ends the thread. Others should be quiet. */
+/* Writes what is left (a stuck reader is waited for 3 s at most) and ends the thread. Others should be quiet by then.
+ */
 void log_stop(void);
 /* Opens the file again (after a rotation). */
 void log_reopen(void);
 /* Before log_start: errors, warnings and info. */
 bool log_enabled(enum log_level level);
-/* event: lower case words with dots, a constant. f: n fields; copied before it returns. Strings with NULL print as "". */
+/* event: lower case words with dots, a constant. f: n fields; copied before it returns. NULL strings print as "". */
 void log_event_fields(enum log_level level, const char *event, const struct log_field *f, size_t n);
 /* log_event(LOG_INFO, "listener.open", LF_STR("name", n), LF_INT("port", p)) */
 #define log_event(level, event, ...)                                                                                   \
-    (log_enabled(level)                                                                                                \
-         ? log_event_fields(level, event, (const struct log_field[]){__VA_ARGS__},                                     \
-                            sizeof((const struct log_field[]){__VA_ARGS__}) / sizeof(struct log_field))                \
-         : (void)0)
+    (log_enabled(level) ? log_event_fields(level, event, (const struct log_field[]){__VA_ARGS__},                      \
+                                           sizeof((const struct log_field[]){__VA_ARGS__}) / sizeof(struct log_field)) \
+                        : (void)0)

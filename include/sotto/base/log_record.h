@@ -20,7 +20,7 @@ struct log_record {
     uint32_t size; /* of all, in bytes */
     uint8_t level;
     uint8_t fields;
-    uint16_t event; /* bytes of the event's name, which data starts with */
+    uint16_t event;  /* bytes of the event's name, which data starts with */
     int64_t time_ms; /* since 1970, UTC */
     uint8_t data[];
 };

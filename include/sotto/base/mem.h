@@ -12,7 +12,7 @@
 void *mem_alloc(size_t n);
 /* n zeroed bytes, or NULL. */
 void *mem_try_alloc(size_t n);
-/* Like realloc of a block from here (or NULL); the added part is not zeroed. NULL when there is no memory: p stays valid. */
+/* realloc of a block from here (or NULL); the added part is not zeroed. NULL when there is no memory: p stays valid. */
 void *mem_try_realloc(void *p, size_t n);
 /* The same, but aborts when there is no memory. */
 void *mem_realloc(void *p, size_t n);

@@ -27,7 +27,7 @@
 #define POOL_SMALLEST ((size_t)64)
 #define POOL_LARGEST ((size_t)8192)
 #define POOL_KEEP_BYTES (1024u * 1024) /* kept per class ... */
-#define POOL_KEEP_BLOCKS 512u           /* ... or so many blocks, whichever is more */
+#define POOL_KEEP_BLOCKS 512u          /* ... or so many blocks, whichever is more */
 
 struct pool {
     void *free[POOL_CLASSES];
