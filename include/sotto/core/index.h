@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The subscription index: topic filter -> who wants it. Shared by all loops.
+ *
+ * Exact filters stand in a flat hash by their whole text; filters with wildcards in a
+ * trie of levels whose edges live in one open-addressing table (parent, level). Both name sessions by handles, never by
+ * pointers. Every change raises the generation; each loop keeps a cache topic -> matches that is
+ * good as long as the generation stands, so the steady path of a message takes no lock.
+ */
+#pragma once
+
+#include <stdatomic.h>
+
+#include "sotto/base/hash.h"
+#include "sotto/base/slots.h"
+
+/* What a subscription asks for. */
+struct sub_options {
+    uint32_t id; /* subscription identifier of 5.0; 0: none */
+    uint8_t qos;
+    bool no_local, retain_as_published;
+};
+
+/* One filter in the index. Lives as long as somebody subscribes to it: a session that added itself may keep the pointer
+ * till it removes itself. */
+struct index_node;
+
+struct index;
+
+struct index *index_new(const struct hash_key *key);
+/* All subscriptions must be removed before, or are dropped. */
+void index_free(struct index *x);
+
+enum index_result { INDEX_NEW, INDEX_REPLACED, INDEX_NO_MEMORY };
+
+/* Adds h under filter (valid, not a shared one) or replaces its options [MQTT-3.8.4-3]. Takes the write lock. *node
+ * stays valid until h is removed from it. */
+enum index_result index_add(struct index *x, struct bytes filter, handle h, struct sub_options o,
+                            struct index_node **node);
+/* Finds the node of a filter if h is under it; else NULL. */
+struct index_node *index_find(struct index *x, struct bytes filter, handle h);
+/* Takes h from the node; false if it wasn't there. Takes the write lock. */
+bool index_remove(struct index *x, struct index_node *node, handle h);
+/* The filter's text: valid as long as the node. */
+struct bytes index_node_filter(const struct index_node *node);
+/* Subscriptions, not filters. */
+size_t index_count(struct index *x);
+/* Grows with every change. Takes no lock: what was matched after a load that gave g is good while another load gives g.
+ */
+uint64_t index_generation(const struct index *x);
+
+struct match {
+    handle h;
+    struct sub_options o;
+};
+
+/* A list of matches sorted by handle, thus by owner; a session that matches by several filters has several entries in a
+ * row. */
+struct matches {
+    struct match *v;
+    uint32_t n, cap;
+};
+
+void matches_init(struct matches *m);
+void matches_fini(struct matches *m);
+/* Fills m (emptied first) with all that match the topic name. Takes the read lock. False without memory. */
+bool index_match(struct index *x, struct bytes topic, struct matches *m);
+
+/* A loop's cache. Bounded in topics and in entries. */
+struct match_cache;
+struct match_cache *match_cache_new(struct index *x, const struct hash_key *key);
+void match_cache_free(struct match_cache *c);
+/* The matches of topic, now. Valid until the next call. NULL without memory. */
+const struct matches *match_cache_get(struct match_cache *c, struct bytes topic);
