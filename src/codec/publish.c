@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * PUBLISH in and out: the path of every message, so it is apart from the other packets and goes straight.
+ */
+#include "codec_internal.h"
+
+#include "sotto/codec/topic.h"
+
+static enum reason check_topic(struct bytes topic, enum proto proto, const struct props *props)
+{
+    if (name_is_plain(topic))
+        return REASON_SUCCESS;
+    if (topic.n == 0 && proto == PROTO_5)
+        return props_has(props, PROP_TOPIC_ALIAS) ? REASON_SUCCESS : REASON_PROTOCOL_ERROR;
+    if (topic.n == 0 || !utf8_valid(topic))
+        return REASON_MALFORMED_PACKET;
+    return topic_name_valid(topic) ? REASON_SUCCESS : REASON_TOPIC_NAME_INVALID;
+}
+
+enum reason publish_decode(const struct frame *f, enum proto proto, struct packet_publish *p)
+{
+    struct rd r = rd_of(f->body);
+
+    p->retain = (f->flags & 1) != 0;
+    p->qos = f->flags >> 1 & 3;
+    p->dup = (f->flags & 8) != 0;
+    props_none(&p->props);
+    p->topic = rd_lp(&r);
+    p->id = p->qos > 0 ? rd_u16(&r) : 0;
+    if (r.bad)
+        return REASON_MALFORMED_PACKET;
+    if (p->qos > 0 && p->id == 0)
+        return broken_rule(proto);
+    if (proto == PROTO_5) {
+        enum reason why = props_decode(&r, PACKET_PUBLISH, &p->props);
+        if (why != REASON_SUCCESS)
+            return why;
+    }
+    p->payload = bytes_of(r.p, (size_t)(r.end - r.p));
+    return check_topic(p->topic, proto, &p->props);
+}
+
+size_t publish_encode_head(const struct packet_publish *p, enum proto proto, uint8_t *out, size_t cap)
+{
+    struct sink props = {0};
+    size_t head = 2 + p->topic.n + (p->qos > 0 ? 2 : 0);
+
+    if (proto == PROTO_5) {
+        sink_props_items(&props, &p->props, PACKET_PUBLISH);
+        if (props.bad || props.n > VARINT_MAX)
+            return 0;
+        head += varint_size((uint32_t)props.n) + props.n;
+    }
+    if (p->topic.n > UINT16_MAX || p->payload.n > VARINT_MAX || head + p->payload.n > VARINT_MAX)
+        return 0;
+    uint32_t remaining = (uint32_t)(head + p->payload.n);
+    head += 1 + varint_size(remaining);
+    if (head > cap)
+        return head;
+
+    struct sink s = {.p = out};
+    sink_u8(&s, PACKET_PUBLISH << 4 | (p->dup ? 8u : 0) | (unsigned)p->qos << 1 | (p->retain ? 1u : 0));
+    sink_varint(&s, remaining);
+    sink_u16(&s, (unsigned)p->topic.n);
+    sink_bytes(&s, p->topic);
+    if (p->qos > 0)
+        sink_u16(&s, p->id);
+    if (proto == PROTO_5) {
+        sink_varint(&s, (uint32_t)props.n);
+        sink_props_items(&s, &p->props, PACKET_PUBLISH);
+    }
+    return head;
+}
