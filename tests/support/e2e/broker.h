@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define BROKER_PORTS 4
+
+/*
+ * A broker under test: a fresh folder, free ports on loopback, and the process. In the text of files, and in arguments,
+ * @DIR@ stands for the folder and @P0@ to @P3@ for its ports. The process is killed when the test program ends.
+ */
+struct broker {
+    char dir[128];
+    uint16_t ports[BROKER_PORTS];
+    bool used[BROKER_PORTS]; /* named in sotto.ini, so waited for at the start */
+    pid_t pid;               /* 0: not running */
+};
+
+/* The folder and the ports; nothing runs yet. */
+void broker_init(struct broker *b);
+/* A file in the folder, mode 0600; text with @DIR@ and @P0@... in it. sotto.ini is the configuration. */
+void broker_write(struct broker *b, const char *name, const char *text);
+/* Runs `sotto run -c DIR/sotto.ini`, and returns when all its ports accept connections. */
+void broker_start(struct broker *b);
+/* The same, with a limit on open files for that process. */
+void broker_start_limited(struct broker *b, unsigned open_files);
+/* SIGTERM; fails unless the broker ends within some seconds with status 0. */
+void broker_stop(struct broker *b);
+/* What the broker has written to standard error so far. Malloced. */
+char *broker_log(const struct broker *b);
+/* Waits until the log contains the text. */
+void broker_expect_log(const struct broker *b, const char *text);
+/* Kills what still runs and removes the folder. */
+void broker_fini(struct broker *b);
+/* Absolute path of a file in the folder. The result is good until the next 8 calls. */
+const char *broker_path(const struct broker *b, const char *name);
+/* Contents of a file, with a NUL behind it, malloced; fails the test when there is no such file. */
+char *broker_read_file(const struct broker *b, const char *name);
+/* The broker's number of open files. */
+unsigned broker_open_files(const struct broker *b);
+
+/* Replaces @DIR@ and @Pn@; malloced. */
+char *broker_expand(struct broker *b, const char *text);
+
+/*
+ * cmocka group fixtures for the common case: *state is a struct broker that runs with two listeners, plain on P0 and TLS
+ * on P1, anonymous clients allowed, certificates from `sotto cert init` in DIR/certs, one loop.
+ */
+int broker_group_setup(void **state);
+int broker_group_teardown(void **state);
+
+/* The program's path, from the environment. */
+const char *sotto_bin(void);
+/* How much longer things may take with sanitizers than without: 1 or more. */
+unsigned patience(void);

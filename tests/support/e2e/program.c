@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "e2e/e2e.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define STEP_MS 10
+#define LIMIT_MS 20000
+
+static void pause_ms(unsigned ms)
+{
+    struct timespec t = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};
+    nanosleep(&t, NULL);
+}
+
+bool program_exists(const char *name)
+{
+    const char *path = getenv("PATH");
+    char candidate[512];
+
+    if (strchr(name, '/') != NULL)
+        return access(name, X_OK) == 0;
+    while (path != NULL && *path != '\0') {
+        size_t length = strcspn(path, ":");
+        snprintf(candidate, sizeof candidate, "%.*s/%s", (int)length, path, name);
+        if (access(candidate, X_OK) == 0)
+            return true;
+        path += length + (path[length] == ':');
+    }
+    return false;
+}
+
+static char *read_output(const char *path)
+{
+    FILE *file = fopen(path, "r");
+    if (file == NULL)
+        fail_msg("%s: %s", path, strerror(errno));
+    char *text = NULL;
+    size_t capacity = 0, size = 0;
+    do {
+        capacity += 65536;
+        text = realloc(text, capacity + 1);
+        size += fread(text + size, 1, capacity - size, file);
+    } while (size == capacity);
+    fclose(file);
+    text[size] = '\0';
+    return text;
+}
+
+static void run_child(const char *output_path, int input, const char *const argv[])
+{
+    int output = open(output_path, O_WRONLY | O_APPEND);
+    dup2(output, 1);
+    dup2(output, 2);
+    dup2(input, 0);
+    for (int fd = 3; fd < 256; fd++)
+        close(fd);
+    execvp(argv[0], (char *const *)argv);
+    fprintf(stderr, "%s: %s\n", argv[0], strerror(errno));
+    _exit(127);
+}
+
+void program_start(struct program *p, const char *input, const char *const argv[])
+{
+    memset(p, 0, sizeof *p);
+    p->input = -1;
+    snprintf(p->output_path, sizeof p->output_path, "/tmp/sotto-output-XXXXXX");
+    int output = mkstemp(p->output_path);
+    int ends[2];
+    if (output < 0 || pipe(ends) != 0)
+        fail_msg("no file or pipe for %s: %s", argv[0], strerror(errno));
+    close(output);
+    p->pid = fork();
+    if (p->pid == 0)
+        run_child(p->output_path, ends[0], argv);
+    close(ends[0]);
+    if (input != NULL && write(ends[1], input, strlen(input)) < 0)
+        print_message("%s does not read its input\n", argv[0]);
+    close(ends[1]);
+}
+
+static bool has_ended(struct program *p)
+{
+    int status;
+
+    if (p->pid == 0)
+        return true;
+    if (waitpid(p->pid, &status, WNOHANG) != p->pid)
+        return false;
+    p->pid = 0;
+    p->status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+    free(p->output);
+    p->output = read_output(p->output_path);
+    return true;
+}
+
+void program_expect(struct program *p, const char *text)
+{
+    for (unsigned ms = 0; ms < LIMIT_MS * patience(); ms += STEP_MS) {
+        bool ended = has_ended(p);
+        char *output = read_output(p->output_path);
+        bool found = strstr(output, text) != NULL;
+        if (!found && ended)
+            fail_msg("the program ended with status %d and did not write '%s' but:\n%s", p->status, text, output);
+        free(output);
+        if (found)
+            return;
+        pause_ms(STEP_MS);
+    }
+    char *output = read_output(p->output_path);
+    program_fini(p);
+    fail_msg("the program did not write '%s' but:\n%s", text, output);
+}
+
+void program_wait(struct program *p)
+{
+    for (unsigned ms = 0; ms < LIMIT_MS * patience(); ms += STEP_MS) {
+        if (has_ended(p))
+            return;
+        pause_ms(STEP_MS);
+    }
+    char *output = read_output(p->output_path);
+    program_fini(p);
+    fail_msg("the program did not end; it wrote:\n%s", output);
+}
+
+void program_fini(struct program *p)
+{
+    if (p->pid > 0) {
+        kill(p->pid, SIGTERM);
+        for (unsigned ms = 0; ms < 2000 && !has_ended(p); ms += STEP_MS)
+            pause_ms(STEP_MS);
+        if (p->pid > 0) {
+            kill(p->pid, SIGKILL);
+            waitpid(p->pid, NULL, 0);
+            p->pid = 0;
+        }
+    }
+    unlink(p->output_path);
+    free(p->output);
+    p->output = NULL;
+}
+
+void program_run(struct program *p, int expected_status, const char *input, const char *const argv[])
+{
+    program_start(p, input, argv);
+    program_wait(p);
+    if (p->status != expected_status)
+        fail_msg("%s %s ended with status %d, not %d, and wrote:\n%s", argv[0], argv[1] != NULL ? argv[1] : "",
+                 p->status, expected_status, p->output);
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+/* Another program, with its standard output and error in one file. */
+struct program {
+    pid_t pid;
+    char output_path[64];
+    int input; /* its standard input, or -1 */
+    int status; /* exit status once it has ended; 128 + signal where that ended it */
+    char *output; /* all it has written, with a NUL behind it, once it has ended */
+};
+
+/* Is there such a program on the PATH? Tests of foreign clients skip without. */
+bool program_exists(const char *name);
+/* Starts argv (NULL at the end); input is its whole standard input, or NULL for none. */
+void program_start(struct program *p, const char *input, const char *const argv[]);
+/* Waits until it has written the text; fails the test after some seconds. */
+void program_expect(struct program *p, const char *text);
+/* Waits until it ends; kills it and fails the test after some seconds. */
+void program_wait(struct program *p);
+/* Ends it with SIGTERM if it still runs, and frees what it holds. */
+void program_fini(struct program *p);
+/* Starts, waits, and fails the test unless the status is the expected one. The caller calls program_fini. */
+void program_run(struct program *p, int expected_status, const char *input, const char *const argv[]);
+
+#define ARGV(...) ((const char *const[]){__VA_ARGS__, NULL})
