@@ -45,8 +45,8 @@ bool index_remove(struct index *x, struct index_node *node, handle h);
 struct bytes index_node_filter(const struct index_node *node);
 /* Subscriptions, not filters. */
 size_t index_count(struct index *x);
-/* Grows with every change. Takes no lock: what was matched after a load that gave g is good while another load gives g.
- */
+/* Grows with every change. Takes no lock: what was matched after a load that gave g is good while
+ * another load gives g. */
 uint64_t index_generation(const struct index *x);
 
 struct match {
@@ -66,9 +66,13 @@ void matches_fini(struct matches *m);
 /* Fills m (emptied first) with all that match the topic name. Takes the read lock. False without memory. */
 bool index_match(struct index *x, struct bytes topic, struct matches *m);
 
-/* A loop's cache. Bounded in topics and in entries. */
+/*
+ * A loop's cache: topic -> matches, for one thread. Holds up to 4,096 topics that came more than once, in at most 4
+ * MiB; what doesn't fit is matched anew. While nothing changes in the index, a topic that is held costs no lock.
+ */
 struct match_cache;
 struct match_cache *match_cache_new(struct index *x, const struct hash_key *key);
+/* NULL is fine. Before the index is freed or after, both are good. */
 void match_cache_free(struct match_cache *c);
 /* The matches of topic, now. Valid until the next call. NULL without memory. */
 const struct matches *match_cache_get(struct match_cache *c, struct bytes topic);
