@@ -28,6 +28,8 @@ FORBIDDEN = {
     "server": r"sqlite3\.h",
     "main": r"uv\.h|uv/|sqlite3\.h",
 }
+# The one module of base that waits for a descriptor: the log must notice that a reader is stuck before it writes.
+EXEMPT = {("src/base/log_sink.c", "poll.h")}
 # What a layer without I/O, clock and randomness of its own has no business calling.
 IMPURE = {"time", "clock_gettime", "gettimeofday", "clock", "socket", "send", "recv", "read", "write", "open", "fopen",
           "rand", "random", "getrandom", "getenv", "pthread_create", "sleep", "usleep", "nanosleep"}
@@ -45,7 +47,8 @@ def includes(root):
                     other = re.match(r"sotto/(\w+)/", found[1])
                     if other and other[1] != layer and other[1] not in allowed:
                         yield f"{where}: {layer} may not include {other[1]}"
-                    if re.match(rf"(?:{FORBIDDEN[layer]})", found[1]):
+                    exempt = (path.relative_to(root).as_posix(), found[1]) in EXEMPT
+                    if not exempt and re.match(rf"(?:{FORBIDDEN[layer]})", found[1]):
                         yield f"{where}: {layer} may not include {found[1]}"
                     if "../" in found[1]:
                         yield f"{where}: includes name a header by its layer, not by ../"
