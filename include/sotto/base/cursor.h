@@ -46,7 +46,8 @@ static inline uint8_t rd_u8(struct rd *r)
 static inline uint16_t rd_u16(struct rd *r)
 {
     struct bytes b = rd_bytes(r, 2);
-    return b.p != NULL ? (uint16_t)(b.p[0] << 8 | b.p[1]) : 0;
+    unsigned v = b.p != NULL ? (unsigned)b.p[0] << 8 | b.p[1] : 0;
+    return (uint16_t)v;
 }
 
 static inline uint32_t rd_u32(struct rd *r)

@@ -59,6 +59,5 @@ enum reason {
 const char *reason_name(enum reason r);
 /* May r stand in a packet of this type (enum packet_type) in 5.0? For SUBACK and UNSUBACK: as one of their codes. */
 bool reason_allowed(enum reason r, unsigned packet_type);
-/* The CONNACK return code of 3.1 and 3.1.1 (0..5) for r. 0x86 is 4, 0x87 is 5, 0x85 is 2, 0x84 is 1, any other error 3.
- */
+/* The CONNACK return code of 3.1 and 3.1.1 (0..5) for r: 0x84 is 1, 0x85 is 2, 0x86 is 4, 0x87 is 5, other errors 3. */
 uint8_t reason_connack3(enum reason r);

@@ -21,15 +21,16 @@ unsigned topic_levels(struct bytes t);
 struct share {
     struct bytes group, filter;
 };
-/* 1: "$share/GROUP/FILTER", taken apart; 0: an ordinary filter; -1: begins with "$share/" (or is "$share") and is not
- * valid [MQTT-4.8.2-1, -2]. */
+/*
+ * 1: "$share/GROUP/FILTER", taken apart; 0: an ordinary filter; -1: begins with "$share/" (or is "$share") and is not
+ * valid [MQTT-4.8.2-1, -2].
+ */
 int share_parse(struct bytes f, struct share *s);
 
 /* Does the valid filter match the valid name? "$" topics are not matched by a leading wildcard [MQTT-4.7.2-1]. */
 bool topic_matches(struct bytes filter, struct bytes name);
 
-/* Does every name that the filter inner matches also match the filter outer? (Rights: a rule contains a subscription.)
- */
+/* Does the filter outer match every name that the filter inner matches? (Rights: a rule contains a subscription.) */
 bool filter_contains(struct bytes outer, struct bytes inner);
 /* Is there a name that both match? (Rights: a deny rule touches a subscription.) */
 bool filter_intersects(struct bytes a, struct bytes b);

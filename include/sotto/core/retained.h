@@ -41,16 +41,24 @@ enum retained_result { RETAINED_STORED, RETAINED_FULL, RETAINED_NO_MEMORY };
 enum retained_result retained_put(struct retained *r, const struct retained_message *m);
 /* Under the write lock. True if there was one. */
 bool retained_delete(struct retained *r, struct bytes topic);
+/* Under a lock. Bytes are those of topics, payloads and property sections. */
 void retained_totals(struct retained *r, uint64_t *messages, uint64_t *bytes);
+
+/* When the next message expires, MSEC_NEVER when none does. Under a lock. */
+msec retained_next_expiry(const struct retained *r);
+/* Under the write lock. Deletes at most max messages that have expired at now; returns how many. An expired message is
+ * never given out; until it is deleted it counts against the limits. */
+unsigned retained_expire(struct retained *r, msec now, unsigned max);
 
 /*
  * A walk over what matches a filter, in slices, while others change the store between slices.
- * upto: the number noted at SUBSCRIBE.
+ * upto: the number noted at SUBSCRIBE. Each matching message with a number of at most that, and there
+ * from the first slice to the last, is given exactly once; what is replaced meanwhile has a higher number and isn't.
  */
 struct retained_cursor;
 /* Under a lock (read is enough). The filter is copied. NULL without memory. */
 struct retained_cursor *retained_cursor_new(struct retained *r, struct bytes filter, uint64_t upto);
-/* Not under a lock. NULL is fine. */
+/* Not under a lock: takes the write lock where the walk is under way. Before retained_free. NULL is fine. */
 void retained_cursor_free(struct retained_cursor *c);
 
 enum retained_visit { RETAINED_TAKEN, RETAINED_STOP /* no room: give me this one again next time */ };

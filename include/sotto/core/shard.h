@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The broker's core, as seen by the loops that run it.
+ *
+ * A broker is what all loops share (index, retained messages, limits); a shard is one loop's part of
+ * it: the sessions whose client ids hash to it, and its connections' protocol machines (struct client). A shard is touched
+ * by its own thread only; shards speak to each other through inboxes.
+ *
+ * The core does no I/O and reads no clock: bytes and `now` go in, bytes come out. A turn of the loop is:
+ *
+ *   shard_mail          when rung: take what other shards sent
+ *   client_input ...    for each connection that has bytes
+ *   shard_tick          when shard_next_deadline is reached
+ *   shard_turn_end      once, before the output is written: the store's answers, mail to other shards
+ *   client_output ...   for each link that was woken; then write, once
+ */
+#pragma once
+
+#include "sotto/base/hash.h"
+#include "sotto/base/outq.h"
+#include "sotto/base/slots.h"
+#include "sotto/codec/packet.h"
+#include "sotto/core/limits.h"
+#include "sotto/core/rights.h"
+
+struct broker;
+struct shard;
+struct client;
+struct store_ops;
+
+struct broker_config {
+    unsigned shards;
+    struct limits limits;
+};
+
+/* Draws its hash keys. Limits are copied. */
+struct broker *broker_new(const struct broker_config *c);
+/* After all shards are freed. */
+void broker_free(struct broker *b);
+
+struct auth_request {
+    struct bytes client_id, user, password;
+    bool has_user, has_password;
+    bool anonymous; /* the listener lets in clients that give no user name */
+};
+
+/* What a shard asks of the loop that runs it (or of a test's rig). Called on the shard's thread, from inside the doors below. */
+struct shard_env {
+    void *ctx;
+    /* The bell: this connection has output, or wants to be closed, moved on or read again: look at it before the turn ends. Only
+     * notes it: never calls back into the core. */
+    void (*wake)(void *ctx, void *link);
+    /* Check these credentials; the answer is given by client_authenticated, at once or later. The request's bytes are valid during the call only. */
+    void (*authenticate)(void *ctx, struct client *c, const struct auth_request *r);
+    /* The client's session lives on shard `to`: bring the connection there (after its unsent output, if any, is gone or taken along), then
+     * call client_arrived there. Called once per client at most. */
+    void (*move)(void *ctx, void *link, unsigned to);
+    /* Shard `to` has mail: have its thread call shard_mail soon. */
+    void (*ring)(void *ctx, unsigned to);
+};
+
+/* store: see core/store.h; store_ctx is its. */
+struct shard *shard_new(struct broker *b, unsigned number, const struct shard_env *env, const struct store_ops *store, void *store_ctx);
+/* All clients must be gone. Sessions end with it. */
+void shard_free(struct shard *s);
+void shard_mail(struct shard *s, msec now);
+void shard_tick(struct shard *s, msec now);
+msec shard_next_deadline(const struct shard *s);
+/* True: it made new mail or output (call again after the output was written, before the loop sleeps). Idempotent otherwise. */
+bool shard_turn_end(struct shard *s, msec now);
+/* The pool that outputs of this shard's clients come from; the loop may use it for its own output chunks. */
+struct pool *shard_pool(struct shard *s);
+/* The shard's client with this handle, or NULL when it is gone. */
+struct client *shard_find_client(struct shard *s, handle h);
+
+struct shard_stats {
+    uint64_t clients, sessions, subscriptions;
+    uint64_t messages_received, messages_sent, messages_dropped; /* PUBLISH */
+    uint64_t bytes_received, bytes_sent;
+};
+/* Any thread. */
+void shard_stats(const struct shard *s, struct shard_stats *out);
+
+/* ---------------------------------------------------------------- client */
+
+/* Where a connection comes from: constant while the connection lives, owned by the listener. */
+struct client_origin {
+    const char *listener; /* name, for logs */
+    bool anonymous;
+    uint8_t versions; /* bit 1 << enum proto: allowed ones */
+};
+
+/*
+ * A new connection: no byte read yet. link: the caller's, given back in env calls. peer: "address:port" for logs, copied.
+ * The connect timeout starts here. Never NULL.
+ */
+struct client *client_new(struct shard *s, void *link, const struct client_origin *origin, const char *peer, msec now);
+
+/*
+ * Feeds bytes from the peer. Returns how many were used: whole packets only. What is left belongs to the caller, who
+ * offers it again with more behind it. It uses less than it could when client_paused() says so: then don't feed (and
+ * don't read) until the link is woken and client_paused() is false. After client_closing() nothing is used.
+ */
+size_t client_input(struct client *c, const uint8_t *p, size_t n, msec now);
+/* Bytes that the unfinished packet at the front will have in all, as far as known (0: not known). For sizing buffers. */
+size_t client_needs(const struct client *c);
+bool client_paused(const struct client *c);
+
+/* Moves what is due (queued messages, retained messages, acknowledgements) into the output, up to the high-water mark. */
+void client_output(struct client *c, msec now);
+/* The output: the caller sends from its front and consumes. */
+struct outq *client_outq(struct client *c);
+
+/* The core is done with this connection: send what is in the output (as long as the peer takes it), then close it and call client_gone. */
+bool client_closing(const struct client *c);
+/* Ends the connection from outside: server stop, operator. The peer is told where its version can be. */
+void client_end(struct client *c, enum reason reason, msec now);
+/* The connection is over, for whatever cause. why: in words, for the log, when the transport knows (NULL: peer closed). Publishes the
+ * will where it is due, detaches the session, frees c. Once, and not from inside an env call. */
+void client_gone(struct client *c, const char *why, msec now);
+
+/* The answer to env.authenticate: REASON_SUCCESS and rights (a reference, taken), or the reason of the refusal. */
+void client_authenticated(struct client *c, enum reason result, struct rights *rights, msec now);
+/* After env.move: leaves its shard (on the old thread) ... */
+void client_leave(struct client *c);
+/* ... and arrives (on the new one): goes on with CONNECT. */
+void client_arrived(struct client *c, struct shard *s, void *link, msec now);
+
+handle client_handle(const struct client *c);
+/* For logs: the client id (empty before CONNECT), peer. */
+struct bytes client_id(const struct client *c);
+const char *client_peer(const struct client *c);
+/* CONNECT was accepted. */
+bool client_connected(const struct client *c);
+/* The time-out of the handshake: true when the transport still works on it, so that the log can say so. */
+void client_set_handshaking(struct client *c, bool on);

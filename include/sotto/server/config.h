@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The configuration, as read from an ini file by the schema table: one row per key
+ * {section, key, type, unit, range, default, help}, from which the parser, `sotto check`, docs/configuration.md and
+ * the sample are made. A key whose function does not exist is not in the table, and is refused.
+ */
+#pragma once
+
+#include "sotto/base/log.h"
+#include "sotto/core/limits.h"
+#include "sotto/transport/tls_context.h"
+
+struct config_listener {
+    char *name;
+    char *address; /* host address, "::", or "unix:/path" */
+    uint16_t port; /* 0: the default of plain (1883) or TLS (8883) */
+    uint8_t versions; /* bit 1 << enum proto */
+    bool tls, anonymous;
+    char *cert, *key, *chain, *ciphers; /* paths made absolute against the file's directory; NULL when absent */
+    enum tls_version min_version, max_version;
+    unsigned line; /* of its section */
+};
+
+struct config {
+    char *file; /* NULL: built-in default */
+    unsigned threads; /* 0: auto */
+    char *data_dir, *user;
+    struct log_config log;
+    bool anonymous;
+    char *users; /* path, or NULL */
+    struct limits limits;
+    struct config_listener *listeners;
+    size_t listeners_n;
+};
+
+/* Prints one line an error to the given function: "FILE:LINE: [section] key: what, why, what to do". */
+typedef void (*config_report)(void *ctx, const char *line);
+
+/* NULL if there was any error; all errors are reported at once. */
+struct config *config_load(const char *path, config_report report, void *ctx);
+/* The same from text in memory; path is for messages and relative paths. */
+struct config *config_parse(const char *path, struct bytes text, config_report report, void *ctx);
+/* No configuration at all: loopback only, 1883 and 8883, local clients without a password, certificates of its own in the data directory. */
+struct config *config_default(void);
+void config_free(struct config *c);
+/* docs/configuration.md, from the schema. */
+void config_write_reference(void (*put)(void *ctx, const char *text), void *ctx);

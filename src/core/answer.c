@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Answers that tell of stored state: they leave after the commit of that state, and in the order of what they
+ * answer [MQTT-4.6.0-2] to [MQTT-4.6.0-4]. An answer with nothing to wait for, and none waiting before it, goes
+ * straight into the output; else it joins the client's gate. What still waits dies with its connection.
+ */
+#include "core_private.h"
+
+static void wait_for_commit(struct client *c)
+{
+    if (list_empty(&c->waiting_link))
+        list_push_back(&c->shard->waiting, &c->waiting_link);
+}
+
+static void gate_add(struct client *c, const struct packet *p, uint64_t need, struct message *route)
+{
+    size_t n = packet_encode(p, c->proto, NULL, 0);
+    struct gated *g = mem_try_alloc(sizeof(*g) + n);
+    if (g == NULL) {
+        client_refuse(c, REASON_SERVER_UNAVAILABLE, "no memory for its output");
+        return;
+    }
+    g->need = need;
+    g->n = (uint32_t)n;
+    if (route != NULL) {
+        g->route = message_ref(route);
+        g->id = p->ack.id;
+    }
+    packet_encode(p, c->proto, g->bytes, n);
+    list_init(&g->link);
+    list_push_back(&c->gate, &g->link);
+    wait_for_commit(c);
+}
+
+void client_answer(struct client *c, const struct packet *p, uint64_t need)
+{
+    if (need <= c->shard->committed && list_empty(&c->gate))
+        client_send(c, p);
+    else
+        gate_add(c, p, need, NULL);
+}
+
+void client_answer_routing(struct client *c, const struct packet *p, uint64_t need, struct message *route)
+{
+    gate_add(c, p, need, route);
+}
+
+void client_answer_ack(struct client *c, enum packet_type type, uint16_t id, enum reason reason, uint64_t need)
+{
+    struct packet p;
+    p.type = type;
+    p.ack.id = id;
+    p.ack.reason = reason;
+    p.ack.props.has = 0;
+    p.ack.props.raw = (struct bytes){NULL, 0};
+    p.ack.props.user_count = p.ack.props.sub_id_count = 0;
+    client_answer(c, &p, need);
+}
+
+void client_release(struct client *c)
+{
+    while (!list_empty(&c->gate) && c->state != CLIENT_CLOSING) {
+        struct gated *g = container_of(c->gate.next, struct gated, link);
+        if (g->need > c->shard->committed) {
+            wait_for_commit(c);
+            return;
+        }
+        list_remove(&g->link);
+        if (g->route != NULL) {
+            struct pub p;
+            message_pub(g->route, &p);
+            p.from = c->session != NULL ? c->session->h : HANDLE_NONE;
+            message_unref(c->shard, g->route);
+            route(c->shard, &p);
+            pub_fini(c->shard, &p);
+        }
+        client_append(c, g->bytes, g->n);
+        mem_free(g);
+        client_wake(c);
+    }
+}
+
+void client_drop_answers(struct client *c)
+{
+    struct list *l;
+    while ((l = list_pop_front(&c->gate)) != NULL) {
+        struct gated *g = container_of(l, struct gated, link);
+        if (g->route != NULL) {
+            message_unref(c->shard, g->route);
+            if (c->session != NULL && id_set_remove(&c->session->received, g->id) && session_durable(c->session))
+                session_store(c->session, &(struct store_record){.kind = STORE_RECEIVED_DONE, .packet_id = g->id});
+        }
+        mem_free(g);
+    }
+}
+
+void client_store_failed(struct client *c, uint64_t from, uint64_t to)
+{
+    for (struct list *l = c->gate.next; l != &c->gate; l = l->next) {
+        const struct gated *g = container_of(l, struct gated, link);
+        if (g->need >= from && g->need <= to) {
+            client_refuse(c, REASON_QUOTA_EXCEEDED, "what it sent could not be stored");
+            return;
+        }
+    }
+}

@@ -1,0 +1,407 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * A connection's protocol machine: bytes in, packets to handlers, output out, and the one place
+ * that says goodbye.
+ *
+ *   NEW ── CONNECT ──► AUTH ──► [MOVING] ──► UP ──► CLOSING ──► client_gone
+ *
+ * What may come in which state is a table: in NEW only CONNECT, in UP what a client may send. In AUTH and MOVING
+ * nothing is read. Handlers change state and enqueue; they never free a client. A client that is done is CLOSING until
+ * its owner has sent the rest of the output and calls client_gone.
+ */
+#include "core_private.h"
+
+#include <assert.h>
+
+/* Of the fixed header and packet id of a PUBLISH, and what else of its head does not scale with topic and properties.
+ */
+#define PUBLISH_HEAD_FIXED 64u
+
+void client_wake(struct client *c)
+{
+    if (c->woken && c->out.bytes < OUTPUT_HOT)
+        return;
+    c->woken = true;
+    c->shard->woke = true;
+    c->shard->env.wake(c->shard->env.ctx, c->link);
+}
+
+struct client *client_new(struct shard *s, void *link, const struct client_origin *origin, const char *peer, msec now)
+{
+    struct client *c = mem_alloc(sizeof(*c));
+    c->shard = s;
+    c->link = link;
+    c->origin = origin;
+    c->peer = mem_strndup(peer, strlen(peer));
+    outq_init(&c->out);
+    list_init(&c->gate);
+    list_init(&c->replays);
+    list_init(&c->waiting_link);
+    list_init(&c->paused_link);
+    c->timer.kind = TIMER_CLIENT;
+    c->state = CLIENT_NEW;
+    c->last_packet = now;
+    c->h = slots_add(&s->clients, c);
+    heap_set(&s->timers, &c->timer.t, now + s->b->limits.connect_timeout);
+    count_add(&s->count.clients, 1);
+    return c;
+}
+
+void client_free(struct client *c)
+{
+    struct shard *s = c->shard;
+    assert(c->session == NULL);
+    heap_cancel(&s->timers, &c->timer.t);
+    list_remove(&c->waiting_link);
+    list_remove(&c->paused_link);
+    client_drop_answers(c);
+    replay_free_all(c);
+    outq_fini(&c->out, &s->pool);
+    if (c->h != HANDLE_NONE)
+        slots_remove(&s->clients, c->h);
+    will_free(c->will);
+    mem_free(c->wait);
+    rights_unref(c->rights);
+    count_add(&s->count.clients, -1);
+    mem_free(c->peer);
+    mem_free(c);
+}
+
+const struct proto_traits *proto_traits(enum proto proto)
+{
+    static const struct proto_traits v31 = {0}, v311 = {.session_flag = true},
+                                     v5 = {.session_flag = true, .filter_codes = true};
+    return proto == PROTO_5 ? &v5 : proto == PROTO_311 ? &v311 : &v31;
+}
+
+/* ------------------------------------------------------------------ input */
+
+static void on_pingreq(struct client *c, const struct packet *p)
+{
+    (void)p;
+    client_send(c, &(struct packet){.type = PACKET_PINGRESP});
+}
+
+static void on_disconnect(struct client *c, const struct packet *p)
+{
+    (void)p;
+    will_free(c->will);
+    c->will = NULL;
+    c->state = CLIENT_CLOSING;
+    c->end_why = "disconnected by the client";
+    client_wake(c);
+}
+
+typedef void (*handler)(struct client *c, const struct packet *p);
+
+/* What a client may send once it is connected; anything else is a protocol error. PUBLISH has a path of its own. */
+static const handler handlers[16] = {
+    [PACKET_PUBACK] = on_puback,   [PACKET_PUBREC] = on_pubrec,         [PACKET_PUBREL] = on_pubrel,
+    [PACKET_PUBCOMP] = on_pubcomp, [PACKET_SUBSCRIBE] = on_subscribe,   [PACKET_UNSUBSCRIBE] = on_unsubscribe,
+    [PACKET_PINGREQ] = on_pingreq, [PACKET_DISCONNECT] = on_disconnect,
+};
+
+static void handle_packet(struct client *c, const struct frame *f)
+{
+    if (c->state == CLIENT_NEW) {
+        on_connect(c, f);
+        return;
+    }
+    if (f->type == PACKET_PUBLISH) {
+        on_publish(c, f);
+        return;
+    }
+    handler h = handlers[f->type & 15];
+    if (h == NULL) {
+        client_refuse(c, REASON_PROTOCOL_ERROR,
+                      f->type == PACKET_CONNECT ? "a second CONNECT" : "a packet that only a server may send");
+        return;
+    }
+    struct packet p;
+    enum reason r = packet_decode(f, c->proto, &p);
+    if (r != REASON_SUCCESS)
+        client_refuse(c, r, "a packet that breaks the rules of MQTT");
+    else
+        h(c, &p);
+}
+
+static const char *bad_frame(enum reason why)
+{
+    return why == REASON_PACKET_TOO_LARGE ? "a packet over max_packet_size" : "a packet that breaks the rules of MQTT";
+}
+
+size_t client_input(struct client *c, const uint8_t *p, size_t n, msec now)
+{
+    struct shard *s = c->shard;
+    size_t used = 0;
+    s->now = now;
+    c->needs = 0;
+    while (used < n && !client_paused(c) && c->state != CLIENT_CLOSING) {
+        if (c->state == CLIENT_NEW && p[used] >> 4 != PACKET_CONNECT) {
+            client_refuse(c, REASON_PROTOCOL_ERROR, "the first packet is not CONNECT");
+            break;
+        }
+        struct frame f;
+        enum reason why;
+        enum frame_result r =
+            frame_parse(bytes_of(p + used, n - used), s->b->limits.max_packet_size, c->proto, &f, &why);
+        if (r == FRAME_BAD) {
+            client_refuse(c, why, bad_frame(why));
+            break;
+        }
+        if (r == FRAME_MORE) {
+            c->needs = f.total;
+            break;
+        }
+        used += f.total;
+        c->last_packet = now;
+        handle_packet(c, &f);
+    }
+    count_add(&s->count.bytes_in, (int64_t)used);
+    return used;
+}
+
+size_t client_needs(const struct client *c)
+{
+    return c->needs;
+}
+
+bool client_paused(const struct client *c)
+{
+    return c->paused || c->state == CLIENT_AUTH || c->state == CLIENT_MOVING;
+}
+
+/* ----------------------------------------------------------------- output */
+
+void client_append(struct client *c, const void *p, size_t n)
+{
+    if (!outq_append(&c->out, &c->shard->pool, p, n)) {
+        outq_fini(&c->out, &c->shard->pool); /* a part of a packet must not go out */
+        client_refuse(c, REASON_SERVER_UNAVAILABLE, "no memory for its output");
+        return;
+    }
+    count_add(&c->shard->count.bytes_out, (int64_t)n);
+}
+
+void client_send(struct client *c, const struct packet *p)
+{
+    uint8_t small[256];
+    size_t n = packet_encode(p, c->proto, small, sizeof(small));
+    if (n <= sizeof(small)) {
+        client_append(c, small, n);
+    } else {
+        uint8_t *large = mem_try_alloc(n);
+        if (large == NULL) {
+            client_refuse(c, REASON_SERVER_UNAVAILABLE, "no memory for its output");
+            return;
+        }
+        packet_encode(p, c->proto, large, n);
+        client_append(c, large, n);
+        mem_free(large);
+    }
+    client_wake(c);
+}
+
+bool client_publish(struct client *c, const struct packet_publish *p, struct blob *blob)
+{
+    struct pool *pool = &c->shard->pool;
+    size_t bound = PUBLISH_HEAD_FIXED + p->topic.n + p->props.raw.n;
+    uint8_t *head = bound <= OUTQ_CHUNK - sizeof(struct outq_seg) ? outq_reserve(&c->out, pool, bound) : NULL;
+    size_t n;
+    if (head != NULL) {
+        n = publish_encode_head(p, c->proto, head, bound);
+        assert(n > 0 && n <= bound);
+        outq_commit(&c->out, n);
+    } else {
+        head = mem_try_alloc(bound);
+        if (head == NULL) {
+            client_refuse(c, REASON_SERVER_UNAVAILABLE, "no memory for its output");
+            return false;
+        }
+        n = publish_encode_head(p, c->proto, head, bound);
+        client_append(c, head, n);
+        mem_free(head);
+    }
+    bool ok = blob != NULL && p->payload.n >= SHARE_FROM ? outq_append_blob(&c->out, pool, blob, 0, p->payload.n)
+                                                         : outq_append(&c->out, pool, p->payload.p, p->payload.n);
+    if (!ok) {
+        outq_fini(&c->out, pool);
+        client_refuse(c, REASON_SERVER_UNAVAILABLE, "no memory for its output");
+        return false;
+    }
+    count_add(&c->shard->count.bytes_out, (int64_t)(n + p->payload.n));
+    count_add(&c->shard->count.sent, 1);
+    client_wake(c);
+    return c->state == CLIENT_UP;
+}
+
+void client_output(struct client *c, msec now)
+{
+    c->shard->now = now;
+    c->woken = false;
+    if (c->session == NULL || c->state != CLIENT_UP)
+        return;
+    if (session_output(c->session) && list_empty(&c->waiting_link))
+        list_push_back(&c->shard->waiting, &c->waiting_link);
+    if (!list_empty(&c->replays)) {
+        if (replay_output(c))
+            client_wake(c);
+        else if (container_of(c->replays.prev, struct replay, link)->need > c->shard->committed &&
+                 list_empty(&c->waiting_link))
+            list_push_back(&c->shard->waiting, &c->waiting_link);
+    }
+}
+
+struct outq *client_outq(struct client *c)
+{
+    return &c->out;
+}
+
+/* ---------------------------------------------------------------- the end */
+
+bool client_closing(const struct client *c)
+{
+    return c->state == CLIENT_CLOSING;
+}
+
+void client_refuse(struct client *c, enum reason reason, const char *why)
+{
+    if (c->state == CLIENT_CLOSING)
+        return;
+    c->end_reason = reason;
+    c->end_why = why;
+    c->state = CLIENT_CLOSING;
+    client_wake(c);
+}
+
+void client_end(struct client *c, enum reason reason, msec now)
+{
+    c->shard->now = now;
+    client_refuse(c, reason, reason_name(reason));
+}
+
+static void log_end(const struct client *c, const char *why)
+{
+    struct bytes id = client_id(c);
+    if (c->was_up && c->session == NULL) /* taken over: that was logged */
+        log_event(LOG_DEBUG, "connection.closed", LF_PEER("peer", c->peer), LF_STR("reason", why));
+    else if (c->was_up && (c->end_reason == REASON_SUCCESS || c->end_reason == REASON_SERVER_SHUTTING_DOWN))
+        log_event(LOG_INFO, "client.disconnected", LF_BYTES("client", id), LF_STR("peer", c->peer),
+                  LF_STR("reason", why));
+    else if (c->was_up)
+        log_event(LOG_WARN, "client.disconnected", LF_BYTES("client", id), LF_PEER("peer", c->peer),
+                  LF_STR("listener", c->origin->listener), LF_STR("reason", why));
+    else if (c->end_reason != REASON_SUCCESS && !c->handshaking)
+        log_event(LOG_WARN, "connect.refused", LF_PEER("peer", c->peer), LF_STR("listener", c->origin->listener),
+                  LF_BYTES("client", id), LF_STR("reason", why));
+    else
+        log_event(LOG_DEBUG, "connection.closed", LF_PEER("peer", c->peer), LF_STR("listener", c->origin->listener),
+                  LF_STR("reason", why));
+}
+
+void client_detach(struct client *c)
+{
+    struct session *session = c->session;
+    if (session == NULL)
+        return;
+    if (c->will != NULL && c->end_reason != REASON_SERVER_SHUTTING_DOWN)
+        will_publish(c);
+    will_free(c->will);
+    c->will = NULL;
+    client_drop_answers(c);
+    replay_free_all(c);
+    c->session = NULL;
+    session_detach(session);
+}
+
+void client_gone(struct client *c, const char *why, msec now)
+{
+    c->shard->now = now;
+    if (c->end_why == NULL)
+        c->end_why = why != NULL ? why : "closed by the peer";
+    log_end(c, c->end_why);
+    client_detach(c);
+    client_free(c);
+}
+
+void client_leave(struct client *c)
+{
+    struct shard *s = c->shard;
+    assert(c->state == CLIENT_MOVING || c->state == CLIENT_CLOSING);
+    assert(c->out.bytes == 0 && list_empty(&c->gate));
+    heap_cancel(&s->timers, &c->timer.t);
+    if (c->h != HANDLE_NONE)
+        slots_remove(&s->clients, c->h);
+    c->h = HANDLE_NONE;
+    count_add(&s->count.clients, -1);
+    c->shard = NULL;
+}
+
+void client_arrived(struct client *c, struct shard *s, void *link, msec now)
+{
+    assert(c->shard == NULL);
+    s->now = now;
+    c->shard = s;
+    c->link = link;
+    c->woken = false;
+    c->h = slots_add(&s->clients, c);
+    count_add(&s->count.clients, 1);
+    if (c->state == CLIENT_MOVING)
+        connect_attach(c);
+}
+
+/* ------------------------------------------------------------------ clock */
+
+void client_set_keep_alive(struct client *c)
+{
+    heap_cancel(&c->shard->timers, &c->timer.t);
+    if (c->keep_alive > 0)
+        heap_set(&c->shard->timers, &c->timer.t, c->last_packet + (msec)c->keep_alive * 1500);
+}
+
+void client_timer(struct client *c)
+{
+    msec now = c->shard->now;
+    if (c->state == CLIENT_NEW) {
+        client_refuse(c, REASON_UNSPECIFIED,
+                      c->handshaking ? "the TLS handshake was not done within connect_timeout"
+                                     : "no CONNECT within connect_timeout");
+        c->handshaking = false;
+        return;
+    }
+    if (c->state != CLIENT_UP)
+        return;
+    if (c->paused) /* its clock stands still while we don't read */
+        c->last_packet = now;
+    if (now - c->last_packet >= (msec)c->keep_alive * 1500)
+        client_refuse(c, REASON_KEEP_ALIVE_TIMEOUT, "nothing came for one and a half times its keep-alive");
+    else
+        client_set_keep_alive(c);
+}
+
+handle client_handle(const struct client *c)
+{
+    return c->h;
+}
+
+struct bytes client_id(const struct client *c)
+{
+    if (c->session != NULL)
+        return session_id(c->session);
+    return c->wait != NULL ? c->wait->id : (struct bytes){NULL, 0};
+}
+
+const char *client_peer(const struct client *c)
+{
+    return c->peer;
+}
+
+bool client_connected(const struct client *c)
+{
+    return c->state == CLIENT_UP;
+}
+
+void client_set_handshaking(struct client *c, bool on)
+{
+    c->handshaking = on;
+}

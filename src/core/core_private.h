@@ -1,0 +1,364 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The structures of the core, for the files of the core only.
+ *
+ *   broker ─┬─ index, retained (shared, locked)        shard ─┬─ sessions by id and by handle
+ *           └─ mail: one inbox per pair of shards             ├─ clients (one a connection)
+ *                                                             └─ timers, pool, cache of matches, outgoing mail
+ *
+ *   client ◄──► session: a session outlives its client when its expiry is not 0; a client has its session from
+ *   the moment CONNECT is accepted. Both belong to one shard, and only its thread touches them.
+ */
+#pragma once
+
+#include "sotto/base/heap.h"
+#include "sotto/base/hmap.h"
+#include "sotto/base/inbox.h"
+#include "sotto/base/list.h"
+#include "sotto/base/log.h"
+#include "sotto/base/mem.h"
+#include "sotto/base/ring.h"
+#include "sotto/codec/topic.h"
+#include "sotto/core/index.h"
+#include "sotto/core/retained.h"
+#include "sotto/core/shard.h"
+#include "sotto/core/store.h"
+
+/* Output of one connection is filled up to here; what comes then waits in its session's queue. */
+#define OUTPUT_HIGH (128u * 1024)
+/* Payloads from here on are shared between their receivers, not copied for each. */
+#define SHARE_FROM 1024u
+/* A publisher isn't read while a shard that it sends to has so many bytes of mail waiting. */
+#define MAIL_MARK (4u * 1024 * 1024)
+/* From here on the loop is asked to write before its turn ends. */
+#define OUTPUT_HOT (64u * 1024)
+/* Slices of a walk over retained messages: nodes a hold of the lock, holds a turn. */
+#define REPLAY_NODES 256u
+#define REPLAY_SLICES 16u
+
+struct core_timer {
+    struct timer t;
+    enum { TIMER_CLIENT, TIMER_SESSION } kind;
+};
+
+struct broker {
+    struct limits limits;
+    struct hash_key key;
+    struct index *index;
+    struct retained *retained;
+    unsigned n;
+    struct inbox *mail;         /* [from * n + to] */
+    _Atomic bool *mail_awaited; /* [from * n + to]: from holds publishers back until to has taken its mail */
+};
+
+/* Mail that a shard gathers for another one during a turn. */
+struct outgoing {
+    struct list items;
+    size_t bytes;
+};
+
+struct counters {
+    _Atomic uint64_t clients, sessions, subscriptions, received, sent, dropped, bytes_in, bytes_out;
+};
+
+struct shard {
+    struct broker *b;
+    unsigned number;
+    struct shard_env env;
+    const struct store_ops *store;
+    void *store_ctx;
+    struct pool pool;
+    struct slots clients, sessions;
+    struct hmap by_id; /* client id -> struct session */
+    struct heap timers;
+    struct match_cache *cache;
+    struct outgoing *out; /* [to] */
+    bool has_mail;        /* something in out */
+    struct list paused;   /* clients that wait for another shard to take its mail */
+    struct list waiting;  /* clients with answers that wait for a commit */
+    uint64_t committed;   /* numbers the store has answered for */
+    uint64_t need;        /* the highest number that the work in hand has to wait for */
+    bool woke;            /* somebody was woken since the last shard_turn_end */
+    msec now;
+    struct counters count;
+};
+
+/* --------------------------------------------------------------- messages */
+
+/* A publication kept in memory, by one shard: counted plainly. The payload is inline or in a blob. */
+struct message {
+    uint32_t refs;
+    uint32_t size; /* of this block */
+    struct blob *blob;
+    struct bytes topic, props, payload;
+    msec expires;
+    uint8_t qos;
+    bool retain; /* as the publisher said */
+};
+
+/* A publication on its way: views into the publisher's packet, and what was made of it so far. */
+struct pub {
+    struct bytes topic, props, payload;
+    struct bytes raw; /* a whole packet of 3.x, QoS 0, not retained, that can go out as it came in; or empty */
+    uint8_t qos;
+    bool retain;
+    msec expires;
+    handle from; /* the publisher's session */
+    struct message *msg;
+    struct blob *blob;
+};
+
+/* The message of p (made on first need); NULL without memory. The reference stays p's. */
+struct message *pub_message(struct shard *s, struct pub *p);
+/* The payload as a blob (made on first need); NULL without memory. */
+struct blob *pub_blob(struct pub *p);
+void pub_fini(struct shard *s, struct pub *p);
+struct message *message_ref(struct message *m);
+void message_unref(struct shard *s, struct message *m);
+/* The view of a kept message, to route it. */
+void message_pub(struct message *m, struct pub *p);
+
+/* --------------------------------------------------------------- sessions */
+
+/* A message for one session: waiting in its queue, or in flight. */
+struct delivery {
+    struct message *msg; /* NULL once released (QoS 2) */
+    uint64_t row;        /* its name in the store; 0: not stored */
+    uint64_t need;       /* may be sent when the store has committed so far */
+    uint32_t sub_id;
+    uint16_t id; /* packet id, once in flight */
+    uint8_t qos;
+    bool retain, sent, released;
+};
+
+/* Packet ids of QoS 2 publications that were received and not yet released: sorted. */
+struct id_set {
+    uint16_t *v;
+    uint32_t n, cap;
+};
+
+bool id_set_has(const struct id_set *s, uint16_t id);
+/* False without memory. Adding what is there is fine. */
+bool id_set_add(struct id_set *s, uint16_t id);
+bool id_set_remove(struct id_set *s, uint16_t id);
+void id_set_fini(struct id_set *s);
+
+struct subscription {
+    struct index_node *node;
+};
+
+struct session {
+    struct shard *shard;
+    struct client *client;
+    handle h;
+    struct rights *rights; /* of the user who made it, as of the last connection */
+    struct subscription *subs;
+    uint32_t subs_n, subs_cap;
+    struct ring queue;    /* struct delivery, waiting */
+    struct ring inflight; /* struct delivery, in order of sending */
+    uint32_t unsent;      /* index of the first in-flight delivery that this connection has not been sent yet */
+    uint32_t window;      /* how many may be in flight */
+    size_t queue_bytes;
+    struct id_set received;
+    uint64_t next_row;
+    uint32_t ids_free; /* so many ids from next_id on are not in use, surely */
+    uint16_t next_id;
+    uint32_t expiry; /* seconds; 0: ends with its connection */
+    uint64_t dropped;
+    msec told_full;
+    struct core_timer timer;
+    uint32_t id_n;
+    uint8_t id[];
+};
+
+static inline struct bytes session_id(const struct session *s)
+{
+    return (struct bytes){s->id, s->id_n};
+}
+static inline bool session_durable(const struct session *s)
+{
+    return s->expiry > 0;
+}
+
+struct session *session_find(struct shard *s, struct bytes id);
+/* NULL without memory (or all handles taken). */
+struct session *session_new(struct shard *s, struct bytes id, struct rights *rights);
+/* Its subscriptions, queue and stored state go with it. Its client, if any, must be detached. */
+void session_end(struct session *s);
+/* The memory only: what is stored stays (a stopping broker). */
+void session_free(struct session *s);
+/* No client any more: ends it, or starts its expiry. */
+void session_detach(struct session *s);
+/* Remembers a subscription made in the index. False without memory. */
+bool session_add_sub(struct session *s, struct index_node *node);
+void session_drop_sub(struct session *s, struct index_node *node);
+uint16_t session_take_id(struct session *s);
+
+/* Puts a record of this session; notes the number to wait for in shard->need. Only for durable sessions (asserted). */
+uint64_t session_store(struct session *s, struct store_record *r);
+
+/* --------------------------------------------------------------- delivery */
+
+/* p goes to s, which matched by n subscriptions m: sends it at once, queues it or drops it, as QoS and limits say. */
+void session_deliver(struct session *s, struct pub *p, const struct match *m, uint32_t n);
+/* Fills the client's output from in-flight deliveries that wait to be sent (again) and from the queue. True: blocked by
+ * the store, output goes on after a commit. */
+bool session_output(struct session *s);
+/* The connection is new: what is in flight is to be sent again. */
+void session_resume(struct session *s);
+/* Sends a retained message found by a walk; false: no room (window or output). */
+bool session_send_retained(struct session *s, const struct retained_message *m, const struct sub_options *o);
+/* The in-flight delivery with this packet id; *i its index. */
+struct delivery *session_inflight(struct session *s, uint16_t id, uint32_t *i);
+/* It is acknowledged: forgets it. */
+void session_done(struct session *s, uint32_t i);
+void session_clear_queues(struct session *s);
+
+/* ----------------------------------------------------------------- routing */
+
+/* Sends p to all who want it, on this shard and (by mail) on others; keeps it where it is retained. */
+void route(struct shard *s, struct pub *p);
+/* Adds p for n matches of another shard to the outgoing mail. */
+void mail_add(struct shard *s, unsigned to, const struct pub *p, const struct match *m, uint32_t n);
+/* Pushes what was gathered; true if there was any. */
+bool mail_push(struct shard *s);
+/* Routes what came. */
+void mail_take(struct shard *s);
+/* Is a shard behind that this one sends to? Then mail_hold the publisher. */
+bool mail_congested(struct shard *s, unsigned *to);
+void mail_free_all(struct shard *s);
+
+/* ------------------------------------------------------------------ client */
+
+/* What truly differs between versions; all else is read up into the terms of 5.0. */
+struct proto_traits {
+    bool filter_codes; /* an invalid filter is answered with a code; else the connection is closed */
+    bool session_flag; /* CONNACK can say that a session is present */
+};
+
+const struct proto_traits *proto_traits(enum proto proto);
+
+enum client_state {
+    CLIENT_NEW,    /* nothing but CONNECT may come */
+    CLIENT_AUTH,   /* waits for the authoriser */
+    CLIENT_MOVING, /* on its way to its session's shard */
+    CLIENT_UP,
+    CLIENT_CLOSING,
+};
+
+/* An answer that waits for a commit, or behind one that does. */
+struct gated {
+    struct list link;
+    uint64_t need;
+    struct message *route; /* QoS 2: to be routed when it is committed, before the answer */
+    uint16_t id;           /* with route: the packet id that it came with */
+    uint32_t n;
+    uint8_t bytes[];
+};
+
+struct replay {
+    struct list link;
+    struct retained_cursor *cursor;
+    struct index_node *node; /* of the subscription */
+    struct sub_options options;
+    uint64_t need;
+};
+
+/* The will of a connection: one block. */
+struct client_will {
+    struct bytes topic, props, payload;
+    uint8_t qos;
+    bool retain;
+};
+
+/* What CONNECT said, until the session is attached: a copy of the packet, and the views into it. */
+struct connect_wait {
+    struct packet_connect connect;
+    struct bytes id; /* the client's, or ours */
+    char made_id[32];
+    uint8_t raw[];
+};
+
+struct client {
+    struct shard *shard;
+    void *link;
+    const struct client_origin *origin;
+    char *peer;
+    struct session *session;
+    struct rights *rights;
+    struct connect_wait *wait;
+    struct client_will *will;
+    struct outq out;
+    struct list gate;         /* struct gated */
+    struct list replays;      /* struct replay */
+    struct list waiting_link; /* in shard->waiting */
+    struct list paused_link;  /* in shard->paused */
+    struct core_timer timer;
+    handle h;
+    msec last_packet;
+    size_t needs;
+    uint64_t ready;      /* nothing but answers goes out before the store has committed so far: CONNACK comes first */
+    const char *end_why; /* in words, for the log */
+    enum reason end_reason;
+    const struct proto_traits *traits;
+    uint16_t keep_alive;
+    uint8_t state, proto;
+    bool paused, handshaking, was_up, woken;
+};
+
+void client_wake(struct client *c);
+/* The peer broke the rules, or we can't go on: the one place that says goodbye. why: in words, constant. */
+void client_refuse(struct client *c, enum reason reason, const char *why);
+/* Appends encoded bytes to the output; out of memory closes the connection. */
+void client_append(struct client *c, const void *p, size_t n);
+/* Encodes and appends a packet at once, in front of nothing: for what never waits (CONNACK of a refusal, PINGRESP). */
+void client_send(struct client *c, const struct packet *p);
+/* Like client_send, but after the commit of need and behind earlier answers that wait [MQTT-4.6.0-2..4]. */
+void client_answer(struct client *c, const struct packet *p, uint64_t need);
+/* The same for a PUBREC of a stored QoS 2 publication: the message is routed after the commit, then the answer leaves.
+ */
+void client_answer_routing(struct client *c, const struct packet *p, uint64_t need, struct message *route);
+void client_answer_ack(struct client *c, enum packet_type type, uint16_t id, enum reason reason, uint64_t need);
+/* Forgets what waits: the connection ends. A QoS 2 publication that was not routed will be sent again as a new one. */
+void client_drop_answers(struct client *c);
+/* Releases answers that are committed by now. */
+void client_release(struct client *c);
+/* The store failed on numbers from..to: answers that wait for them never come. */
+void client_store_failed(struct client *c, uint64_t from, uint64_t to);
+/* Takes the session away from the client: publishes the will where due. */
+void client_detach(struct client *c);
+void client_set_keep_alive(struct client *c);
+void client_free(struct client *c);
+void client_timer(struct client *c);
+/* Appends a PUBLISH. False: no memory; the connection is being closed. */
+bool client_publish(struct client *c, const struct packet_publish *p, struct blob *blob);
+
+/* Handlers: one a packet type, for connections that are up. The packet is decoded and checked whole. */
+void on_connect(struct client *c, const struct frame *f);
+void on_publish(struct client *c, const struct frame *f);
+void on_puback(struct client *c, const struct packet *p);
+void on_pubrec(struct client *c, const struct packet *p);
+void on_pubrel(struct client *c, const struct packet *p);
+void on_pubcomp(struct client *c, const struct packet *p);
+void on_subscribe(struct client *c, const struct packet *p);
+void on_unsubscribe(struct client *c, const struct packet *p);
+/* Goes on with CONNECT: on the session's own shard, the user being known. */
+void connect_attach(struct client *c);
+void connect_authenticated(struct client *c, enum reason result, struct rights *rights);
+
+struct client_will *will_new(const struct will *w);
+void will_free(struct client_will *w);
+void will_publish(struct client *c);
+
+/* Takes the cursor over. An unfinished walk of the same subscription ends. */
+void replay_add(struct client *c, struct retained_cursor *cursor, struct index_node *node, const struct sub_options *o,
+                uint64_t need);
+void replay_drop(struct client *c, const struct index_node *node);
+/* Sends retained messages as room allows. True: there is more to do and room to do it in. */
+bool replay_output(struct client *c);
+void replay_free_all(struct client *c);
+
+static inline void count_add(_Atomic uint64_t *c, int64_t d)
+{
+    atomic_store_explicit(c, atomic_load_explicit(c, memory_order_relaxed) + (uint64_t)d, memory_order_relaxed);
+}

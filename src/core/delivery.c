@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * From a session to its connection.
+ *
+ *   session_deliver ──► straight into the output     (nothing waits before it, and there is room)
+ *                  └──► queue ──► inflight ──► output  (session_output, as window, output and store allow)
+ *
+ * The queue holds what was not sent yet, QoS 0 too, so that order is kept. `inflight` holds QoS 1 and 2 in order of
+ * sending, until they are acknowledged; its part from `unsent` on has not been sent on this connection: after a
+ * reconnect that is all of it, to be sent again with DUP and the same packet ids [MQTT-4.4.0-1].
+ */
+#include "core_private.h"
+
+#include <assert.h>
+
+static bool may_send(const struct session *n, uint8_t qos)
+{
+    const struct client *c = n->client;
+    if (c == NULL || c->state != CLIENT_UP || c->ready > n->shard->committed || c->out.bytes >= OUTPUT_HIGH)
+        return false;
+    if (n->queue.n > 0 || n->unsent < n->inflight.n)
+        return false;
+    return qos == 0 || (n->inflight.n < n->window && !(qos == 2 && session_durable(n)));
+}
+
+static size_t message_bytes(const struct message *m)
+{
+    return m->topic.n + m->props.n + m->payload.n;
+}
+
+static void store_message(struct session *n, struct delivery *d)
+{
+    d->row = n->next_row++;
+    session_store(n, &(struct store_record){.kind = STORE_QUEUE,
+                                            .row = d->row,
+                                            .qos = d->qos,
+                                            .retain = d->retain,
+                                            .sub_id = d->sub_id,
+                                            .topic = d->msg->topic,
+                                            .props = d->msg->props,
+                                            .payload = d->msg->payload,
+                                            .expires = d->msg->expires});
+}
+
+/* Gives the delivery at the end of inflight its packet id; what the store says of it is noted in d->need. */
+static void take_off(struct session *n, struct delivery *d)
+{
+    d->id = session_take_id(n);
+    if (d->row == 0)
+        return;
+    uint64_t number =
+        session_store(n, &(struct store_record){.kind = STORE_SENT, .row = d->row, .packet_id = d->id, .qos = d->qos});
+    if (d->qos == 2)
+        d->need = number;
+}
+
+static bool send_publish(struct session *n, const struct delivery *d)
+{
+    struct packet_publish p;
+    p.topic = d->msg->topic;
+    p.payload = d->msg->payload;
+    p.id = d->id;
+    p.qos = d->qos;
+    p.retain = d->retain;
+    p.dup = d->sent && d->qos > 0;
+    p.props.has = 0;
+    p.props.raw = (struct bytes){NULL, 0};
+    p.props.user_count = p.props.sub_id_count = 0;
+    return client_publish(n->client, &p, d->msg->blob);
+}
+
+/* Sends p in the turn of its arrival, at QoS 0: from the publisher's packet into the output. */
+static void send_view(struct session *n, const struct pub *p, bool retain)
+{
+    struct client *c = n->client;
+    if (p->raw.n > 0 && !retain && c->proto < PROTO_5) {
+        client_append(c, p->raw.p, p->raw.n);
+        count_add(&n->shard->count.sent, 1);
+        client_wake(c);
+        return;
+    }
+    struct packet_publish out;
+    out.topic = p->topic;
+    out.payload = p->payload;
+    out.id = 0;
+    out.qos = 0;
+    out.retain = retain;
+    out.dup = false;
+    out.props.has = 0;
+    out.props.raw = (struct bytes){NULL, 0};
+    out.props.user_count = out.props.sub_id_count = 0;
+    client_publish(c, &out, p->blob);
+}
+
+static void lose(struct session *n, const char *why)
+{
+    struct shard *s = n->shard;
+    count_add(&s->count.dropped, 1);
+    n->dropped++;
+    if (n->told_full != 0 && s->now - n->told_full < 10000)
+        return;
+    n->told_full = s->now > 0 ? s->now : 1;
+    log_event(LOG_WARN, "queue.full", LF_BYTES("client", session_id(n)), LF_INT("queued", n->queue.n),
+              LF_INT("bytes", n->queue_bytes), LF_INT("dropped", n->dropped), LF_STR("reason", why),
+              LF_STR("hint", n->client != NULL
+                                 ? "the client reads too slowly; see max_queued_messages and max_queued_bytes"
+                                 : "the client has been away; see max_queued_messages and max_queued_bytes"));
+}
+
+static void drop_front(struct session *n)
+{
+    struct delivery *d = ring_at(&n->queue, 0);
+    n->queue_bytes -= message_bytes(d->msg);
+    if (d->row != 0)
+        session_store(n, &(struct store_record){.kind = STORE_DONE, .row = d->row});
+    message_unref(n->shard, d->msg);
+    ring_pop_front(&n->queue);
+}
+
+/* Makes room for size bytes as the policy says; false: the new message is dropped. */
+static bool make_room(struct session *n, size_t size)
+{
+    const struct limits *l = &n->shard->b->limits;
+    while (n->queue.n >= l->max_queued_messages || n->queue_bytes + size > l->max_queued_bytes) {
+        if (l->queue_policy == QUEUE_DISCONNECT && n->client != NULL) {
+            lose(n, "the queue is full, the client is disconnected");
+            client_refuse(n->client, REASON_QUOTA_EXCEEDED, "its queue is full");
+            return false;
+        }
+        bool oldest = l->queue_policy == QUEUE_DROP_OLDEST && n->queue.n > 0;
+        lose(n, oldest ? "the queue is full, its oldest message is dropped"
+                       : "the queue is full, the new message is dropped");
+        if (!oldest)
+            return false;
+        drop_front(n);
+    }
+    return true;
+}
+
+static void enqueue(struct session *n, struct pub *p, const struct delivery *like)
+{
+    struct shard *s = n->shard;
+    struct message *m = pub_message(s, p);
+    if (m == NULL) {
+        lose(n, "no memory");
+        return;
+    }
+    if (!make_room(n, message_bytes(m)))
+        return;
+    struct delivery *d = ring_push_back(&n->queue);
+    if (d == NULL) {
+        lose(n, "no memory");
+        return;
+    }
+    *d = *like;
+    d->msg = message_ref(m);
+    n->queue_bytes += message_bytes(m);
+    if (d->qos > 0 && session_durable(n))
+        store_message(n, d);
+    if (n->client != NULL)
+        client_wake(n->client);
+}
+
+/* QoS 1 and 2, with room in the window and in the output. */
+static void send_now(struct session *n, struct pub *p, const struct delivery *like)
+{
+    struct message *m = pub_message(n->shard, p);
+    struct delivery *d = m != NULL ? ring_push_back(&n->inflight) : NULL;
+    if (d == NULL) {
+        lose(n, "no memory");
+        return;
+    }
+    *d = *like;
+    d->msg = message_ref(m);
+    if (session_durable(n))
+        store_message(n, d);
+    take_off(n, d);
+    if (!send_publish(n, d))
+        return;
+    d->sent = true;
+    n->unsent = n->inflight.n;
+}
+
+void session_deliver(struct session *n, struct pub *p, const struct match *m, uint32_t count)
+{
+    struct delivery d = {0};
+    bool wanted = false;
+    for (uint32_t i = 0; i < count; i++) {
+        if (m[i].o.no_local && p->from == n->h)
+            continue;
+        wanted = true;
+        d.qos = m[i].o.qos > d.qos ? m[i].o.qos : d.qos;
+        d.retain = d.retain || (m[i].o.retain_as_published && p->retain);
+    }
+    if (!wanted)
+        return;
+    d.qos = d.qos < p->qos ? d.qos : p->qos;
+    if (!rights_unlimited(n->rights, RIGHT_RECEIVE) && !rights_allow(n->rights, RIGHT_RECEIVE, session_id(n), p->topic))
+        return;
+    if (d.qos == 0 && (n->client == NULL || n->client->state != CLIENT_UP))
+        return;
+    if (!may_send(n, d.qos))
+        enqueue(n, p, &d);
+    else if (d.qos == 0)
+        send_view(n, p, d.retain);
+    else
+        send_now(n, p, &d);
+}
+
+bool session_send_retained(struct session *n, const struct retained_message *m, const struct sub_options *o)
+{
+    struct delivery d = {.qos = o->qos < m->qos ? o->qos : m->qos, .retain = true};
+    if (n->client->out.bytes >= OUTPUT_HIGH)
+        return false;
+    if (d.qos > 0 && (n->inflight.n >= n->window || n->queue.n > 0))
+        return false;
+    if (!rights_unlimited(n->rights, RIGHT_RECEIVE) && !rights_allow(n->rights, RIGHT_RECEIVE, session_id(n), m->topic))
+        return true;
+    struct pub p = {.topic = m->topic, .qos = m->qos, .retain = true, .expires = m->expires};
+    p.payload = m->payload != NULL ? bytes_of(m->payload->p, m->payload->n) : (struct bytes){NULL, 0};
+    p.props = m->props != NULL ? bytes_of(m->props->p, m->props->n) : (struct bytes){NULL, 0};
+    if (m->payload != NULL && m->payload->n >= SHARE_FROM)
+        p.blob = blob_ref(m->payload);
+    if (d.qos == 0)
+        send_view(n, &p, true);
+    else if (may_send(n, d.qos))
+        send_now(n, &p, &d);
+    else
+        enqueue(n, &p, &d);
+    pub_fini(n->shard, &p);
+    return true;
+}
+
+/* The next in-flight delivery that this connection has not been sent; false: it has to wait for the store. */
+static bool send_unsent(struct session *n)
+{
+    struct delivery *d = ring_at(&n->inflight, n->unsent);
+    if (d->need > n->shard->committed)
+        return false;
+    if (d->released) {
+        struct packet_ack ack = {.id = d->id};
+        client_send(n->client, &(struct packet){.type = PACKET_PUBREL, .ack = ack});
+    } else if (!send_publish(n, d)) {
+        return true;
+    }
+    d->sent = true;
+    n->unsent++;
+    return true;
+}
+
+/* The next of the queue: sent at QoS 0, else taken into flight. */
+static bool send_queued(struct session *n)
+{
+    struct delivery *d = ring_at(&n->queue, 0);
+    if (d->msg->expires <= n->shard->now) {
+        drop_front(n);
+        return true;
+    }
+    if (d->qos > 0 && n->inflight.n >= n->window)
+        return false;
+    if (d->qos == 0) {
+        if (!send_publish(n, d))
+            return false;
+        drop_front(n);
+        return true;
+    }
+    struct delivery *f = ring_push_back(&n->inflight);
+    if (f == NULL) {
+        client_refuse(n->client, REASON_SERVER_UNAVAILABLE, "no memory");
+        return false;
+    }
+    *f = *d;
+    n->queue_bytes -= message_bytes(d->msg);
+    ring_pop_front(&n->queue);
+    take_off(n, f);
+    return true;
+}
+
+bool session_output(struct session *n)
+{
+    struct client *c = n->client;
+    assert(c != NULL);
+    while (c->state == CLIENT_UP && c->out.bytes < OUTPUT_HIGH) {
+        if (c->ready > n->shard->committed)
+            return true;
+        if (n->unsent < n->inflight.n) {
+            if (!send_unsent(n))
+                return true;
+        } else if (n->queue.n == 0 || !send_queued(n)) {
+            return false;
+        }
+    }
+    return false;
+}
+
+void session_resume(struct session *n)
+{
+    n->unsent = 0;
+}
+
+struct delivery *session_inflight(struct session *n, uint16_t id, uint32_t *i)
+{
+    for (*i = 0; *i < n->inflight.n; (*i)++) {
+        struct delivery *d = ring_at(&n->inflight, *i);
+        if (d->id == id)
+            return d;
+    }
+    return NULL;
+}
+
+void session_done(struct session *n, uint32_t i)
+{
+    struct delivery *d = ring_at(&n->inflight, i);
+    if (d->row != 0)
+        session_store(n, &(struct store_record){.kind = STORE_DONE, .row = d->row});
+    if (d->msg != NULL)
+        message_unref(n->shard, d->msg);
+    ring_remove(&n->inflight, i);
+    if (i < n->unsent)
+        n->unsent--;
+    if (n->client != NULL && (n->queue.n > 0 || n->unsent < n->inflight.n || !list_empty(&n->client->replays)))
+        client_wake(n->client);
+}
+
+void session_clear_queues(struct session *n)
+{
+    for (uint32_t i = 0; i < n->inflight.n; i++) {
+        struct delivery *d = ring_at(&n->inflight, i);
+        if (d->msg != NULL)
+            message_unref(n->shard, d->msg);
+    }
+    for (uint32_t i = 0; i < n->queue.n; i++)
+        message_unref(n->shard, ((struct delivery *)ring_at(&n->queue, i))->msg);
+    ring_fini(&n->inflight);
+    ring_fini(&n->queue);
+    n->queue_bytes = 0;
+    n->unsent = 0;
+}

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Publications for sessions of other shards.
+ *
+ * They are written one behind the other into chunks, and pushed once per turn and target:
+ *
+ *   chunk: [ head | matches .. | topic | props | payload ] [ head | ... ] ...
+ *
+ * so a small message costs one copy and no allocation, and the other side routes it from the chunk as if it
+ * came from a packet. A large payload travels as a reference to a blob instead. Nothing is ever dropped here; a shard
+ * whose mail is not taken quickly enough holds back the publishers that write to it (mail_congested).
+ */
+#include "core_private.h"
+
+#include <assert.h>
+
+#define CHUNK 8192u
+
+struct chunk {
+    struct list link;
+    uint32_t size; /* of the block */
+    uint32_t used; /* of data */
+    uint64_t data[];
+};
+
+struct head {
+    uint32_t size; /* of the record, a multiple of 8 */
+    uint32_t matches;
+    uint32_t topic, props, payload; /* bytes; payload: inline ones */
+    uint8_t qos;
+    bool retain;
+    struct blob *blob;
+    msec expires;
+    handle from;
+};
+
+static size_t record_size(const struct pub *p, uint32_t n)
+{
+    size_t payload = p->blob != NULL ? 0 : p->payload.n;
+    size_t size = sizeof(struct head) + n * sizeof(struct match) + p->topic.n + p->props.n + payload;
+    return (size + 7) & ~(size_t)7;
+}
+
+static struct chunk *chunk_for(struct shard *s, struct outgoing *out, size_t need)
+{
+    if (!list_empty(&out->items)) {
+        struct chunk *c = container_of(out->items.prev, struct chunk, link);
+        if (c->size - sizeof(*c) - c->used >= need)
+            return c;
+    }
+    size_t size = sizeof(struct chunk) + need > CHUNK ? sizeof(struct chunk) + need : CHUNK;
+    struct chunk *c = size <= UINT32_MAX ? pool_get(&s->pool, size) : NULL;
+    if (c == NULL)
+        return NULL;
+    c->size = (uint32_t)size;
+    c->used = 0;
+    list_init(&c->link);
+    list_push_back(&out->items, &c->link);
+    return c;
+}
+
+void mail_add(struct shard *s, unsigned to, const struct pub *p, const struct match *m, uint32_t n)
+{
+    assert(to < s->b->n && to != s->number);
+    struct outgoing *out = &s->out[to];
+    size_t size = record_size(p, n);
+    struct chunk *c = chunk_for(s, out, size);
+    if (c == NULL) {
+        count_add(&s->count.dropped, n);
+        log_event(LOG_ERROR, "memory.exhausted", LF_STR("what", "a message for another loop was dropped"));
+        return;
+    }
+    uint8_t *at = (uint8_t *)c->data + c->used;
+    struct head h = {.size = (uint32_t)size,
+                     .matches = n,
+                     .topic = (uint32_t)p->topic.n,
+                     .props = (uint32_t)p->props.n,
+                     .payload = p->blob != NULL ? 0 : (uint32_t)p->payload.n,
+                     .qos = p->qos,
+                     .retain = p->retain,
+                     .blob = p->blob != NULL ? blob_ref(p->blob) : NULL,
+                     .expires = p->expires,
+                     .from = p->from};
+    struct wr w = wr_of(at, size);
+    wr_bytes(&w, &h, sizeof(h));
+    wr_bytes(&w, m, n * sizeof(*m));
+    wr_bytes(&w, p->topic.p, p->topic.n);
+    wr_bytes(&w, p->props.p, p->props.n);
+    if (p->blob == NULL)
+        wr_bytes(&w, p->payload.p, p->payload.n);
+    assert(!w.bad);
+    c->used += (uint32_t)size;
+    out->bytes += size + (p->blob != NULL ? p->payload.n : 0);
+    s->has_mail = true;
+}
+
+bool mail_push(struct shard *s)
+{
+    if (!s->has_mail)
+        return false;
+    s->has_mail = false;
+    for (unsigned to = 0; to < s->b->n; to++) {
+        struct outgoing *out = &s->out[to];
+        if (list_empty(&out->items))
+            continue;
+        if (inbox_push(&s->b->mail[s->number * s->b->n + to], &out->items, out->bytes))
+            s->env.ring(s->env.ctx, to);
+        out->bytes = 0;
+    }
+    return true;
+}
+
+/* Gives the sessions of this shard what the record holds for them. Returns the record's size. */
+static size_t take_record(struct shard *s, const uint8_t *at)
+{
+    struct head h;
+    memcpy(&h, at, sizeof(h));
+    const struct match *m = (const struct match *)(const void *)(at + sizeof(h));
+    const uint8_t *data = (const uint8_t *)(m + h.matches);
+    struct pub p = {.qos = h.qos, .retain = h.retain, .expires = h.expires, .from = h.from, .blob = h.blob};
+    p.topic = bytes_of(data, h.topic);
+    p.props = bytes_of(data + h.topic, h.props);
+    p.payload = h.blob != NULL ? bytes_of(h.blob->p, h.blob->n) : bytes_of(data + h.topic + h.props, h.payload);
+    for (uint32_t i = 0, n; i < h.matches; i += n) {
+        for (n = 1; i + n < h.matches && m[i + n].h == m[i].h;)
+            n++;
+        struct session *session = slots_get(&s->sessions, m[i].h);
+        if (session != NULL)
+            session_deliver(session, &p, m + i, n);
+    }
+    pub_fini(s, &p);
+    return h.size;
+}
+
+static void take_from(struct shard *s, unsigned from)
+{
+    struct list items;
+    list_init(&items);
+    inbox_take(&s->b->mail[from * s->b->n + s->number], &items);
+    struct list *l;
+    while ((l = list_pop_front(&items)) != NULL) {
+        struct chunk *c = container_of(l, struct chunk, link);
+        for (uint32_t at = 0; at < c->used;)
+            at += (uint32_t)take_record(s, (const uint8_t *)c->data + at);
+        pool_put(&s->pool, c, c->size);
+    }
+    if (atomic_exchange(&s->b->mail_awaited[from * s->b->n + s->number], false))
+        s->env.ring(s->env.ctx, from);
+}
+
+void mail_take(struct shard *s)
+{
+    for (unsigned from = 0; from < s->b->n; from++)
+        if (from != s->number)
+            take_from(s, from);
+}
+
+static bool over_mark(struct shard *s, unsigned to)
+{
+    return s->out[to].bytes + inbox_bytes(&s->b->mail[s->number * s->b->n + to]) > MAIL_MARK;
+}
+
+bool mail_congested(struct shard *s, unsigned *to)
+{
+    for (unsigned i = 0; i < s->b->n; i++) {
+        if (i == s->number || !over_mark(s, i))
+            continue;
+        /* Ask for a ring when it is taken; then look again, as it may have been taken in between. */
+        atomic_store(&s->b->mail_awaited[s->number * s->b->n + i], true);
+        if (over_mark(s, i)) {
+            *to = i;
+            return true;
+        }
+    }
+    return false;
+}
+
+static void free_items(struct shard *s, struct list *items)
+{
+    struct list *l;
+    while ((l = list_pop_front(items)) != NULL) {
+        struct chunk *c = container_of(l, struct chunk, link);
+        for (uint32_t at = 0; at < c->used;) {
+            struct head h;
+            memcpy(&h, (const uint8_t *)c->data + at, sizeof(h));
+            blob_unref(h.blob);
+            at += h.size;
+        }
+        pool_put(&s->pool, c, c->size);
+    }
+}
+
+void mail_free_all(struct shard *s)
+{
+    for (unsigned i = 0; i < s->b->n; i++) {
+        struct list items;
+        list_init(&items);
+        inbox_take(&s->b->mail[i * s->b->n + s->number], &items);
+        free_items(s, &items);
+        /* What this shard sent is freed here too: its receiver may be gone already. */
+        inbox_take(&s->b->mail[s->number * s->b->n + i], &items);
+        free_items(s, &items);
+        free_items(s, &s->out[i].items);
+    }
+}

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* SUBSCRIBE and UNSUBSCRIBE. */
+#include "core_private.h"
+
+/* The whole list is looked at before any of it is done: an invalid filter closes a connection of 3.x [MQTT-3.8.3-1,
+ * MQTT-4.7.1-2]. */
+static bool filters_fit(const struct client *c, enum packet_type type, const struct packet_subscribe *p)
+{
+    struct rd r = rd_of(p->filters);
+    struct filter_request f;
+    while (filter_next(&r, type, c->proto, &f))
+        if (!filter_valid(f.filter) && !c->traits->filter_codes)
+            return false;
+    return true;
+}
+
+/* Why the filter is refused, REASON_SUCCESS when it is not. */
+static enum reason check_filter(const struct client *c, const struct filter_request *f)
+{
+    const struct limits *l = &c->shard->b->limits;
+    struct share share;
+    if (!filter_valid(f->filter) || topic_levels(f->filter) > l->max_topic_levels)
+        return REASON_TOPIC_FILTER_INVALID;
+    if (share_parse(f->filter, &share) != 0)
+        return REASON_SHARED_SUBSCRIPTIONS_NOT_SUPPORTED;
+    if (!rights_allow(c->rights, RIGHT_SUBSCRIBE, session_id(c->session), f->filter))
+        return REASON_NOT_AUTHORIZED;
+    return REASON_SUCCESS;
+}
+
+/* Enters the filter and notes where the retained messages stand, in one step that no retained PUBLISH comes between. */
+static enum index_result enter(struct client *c, struct bytes filter, const struct sub_options *o,
+                               struct index_node **node, struct retained_cursor **cursor)
+{
+    struct broker *b = c->shard->b;
+    retained_read_lock(b->retained);
+    enum index_result r = index_add(b->index, filter, c->session->h, *o, node);
+    *cursor = NULL;
+    if (r != INDEX_NO_MEMORY)
+        *cursor = retained_cursor_new(b->retained, filter, retained_number(b->retained));
+    retained_unlock(b->retained);
+    return r;
+}
+
+static enum reason subscribe_one(struct client *c, const struct filter_request *f)
+{
+    struct session *n = c->session;
+    struct shard *s = c->shard;
+    enum reason r = check_filter(c, f);
+    if (r != REASON_SUCCESS)
+        return r;
+    if (n->subs_n >= s->b->limits.max_subscriptions && index_find(s->b->index, f->filter, n->h) == NULL)
+        return REASON_QUOTA_EXCEEDED;
+    struct sub_options o = {.qos = f->qos, .no_local = f->no_local, .retain_as_published = f->retain_as_published};
+    struct index_node *node;
+    struct retained_cursor *cursor;
+    enum index_result entered = enter(c, f->filter, &o, &node, &cursor);
+    if (entered == INDEX_NO_MEMORY)
+        return REASON_UNSPECIFIED;
+    if (entered == INDEX_NEW && !session_add_sub(n, node)) {
+        index_remove(s->b->index, node, n->h);
+        retained_cursor_free(cursor);
+        return REASON_UNSPECIFIED;
+    }
+    uint64_t need = 0;
+    if (session_durable(n))
+        need = session_store(n, &(struct store_record){
+                                    .kind = STORE_SUBSCRIBE,
+                                    .topic = f->filter,
+                                    .qos = f->qos,
+                                    .sub_flags = (uint8_t)((f->no_local ? 1 : 0) | (f->retain_as_published ? 2 : 0))});
+    if (cursor != NULL)
+        replay_add(c, cursor, node, &o, need);
+    return (enum reason)f->qos;
+}
+
+static void log_refused(const struct client *c, struct bytes filter, enum reason r)
+{
+    log_event(LOG_INFO, "subscribe.denied", LF_PEER("peer", c->peer), LF_STR("listener", c->origin->listener),
+              LF_BYTES("client", session_id(c->session)), LF_BYTES("user", rights_user(c->rights)),
+              LF_BYTES("filter", filter), LF_STR("reason", reason_name(r)));
+}
+
+/* Room for one code a filter; refuses the client where there is none. */
+static uint8_t *codes_new(struct client *c, size_t n)
+{
+    uint8_t *codes = mem_try_alloc(n);
+    if (codes == NULL)
+        client_refuse(c, REASON_SERVER_UNAVAILABLE, "no memory");
+    return codes;
+}
+
+void on_subscribe(struct client *c, const struct packet *p)
+{
+    const struct packet_subscribe *sub = &p->subscribe;
+    if (!filters_fit(c, PACKET_SUBSCRIBE, sub)) {
+        client_refuse(c, REASON_TOPIC_FILTER_INVALID, "a SUBSCRIBE with an invalid topic filter");
+        return;
+    }
+    uint8_t *codes = codes_new(c, sub->count);
+    if (codes == NULL)
+        return;
+    c->shard->need = 0;
+    struct rd r = rd_of(sub->filters);
+    struct filter_request f;
+    for (size_t i = 0; filter_next(&r, PACKET_SUBSCRIBE, c->proto, &f); i++) {
+        enum reason code = subscribe_one(c, &f);
+        if (code >= REASON_UNSPECIFIED)
+            log_refused(c, f.filter, code);
+        codes[i] = (uint8_t)code;
+    }
+    struct packet_suback ack = {.id = sub->id, .codes = bytes_of(codes, sub->count)};
+    client_answer(c, &(struct packet){.type = PACKET_SUBACK, .suback = ack}, c->shard->need);
+    mem_free(codes);
+}
+
+static enum reason unsubscribe_one(struct client *c, struct bytes filter)
+{
+    struct session *n = c->session;
+    struct index *x = c->shard->b->index;
+    if (!filter_valid(filter))
+        return REASON_TOPIC_FILTER_INVALID;
+    struct index_node *node = index_find(x, filter, n->h);
+    if (node == NULL)
+        return REASON_NO_SUBSCRIPTION_EXISTED;
+    replay_drop(c, node);
+    session_drop_sub(n, node);
+    index_remove(x, node, n->h);
+    if (session_durable(n))
+        session_store(n, &(struct store_record){.kind = STORE_UNSUBSCRIBE, .topic = filter});
+    return REASON_SUCCESS;
+}
+
+void on_unsubscribe(struct client *c, const struct packet *p)
+{
+    const struct packet_subscribe *sub = &p->subscribe;
+    if (!filters_fit(c, PACKET_UNSUBSCRIBE, sub)) {
+        client_refuse(c, REASON_TOPIC_FILTER_INVALID, "an UNSUBSCRIBE with an invalid topic filter");
+        return;
+    }
+    uint8_t *codes = codes_new(c, sub->count);
+    if (codes == NULL)
+        return;
+    c->shard->need = 0;
+    struct rd r = rd_of(sub->filters);
+    struct filter_request f;
+    for (size_t i = 0; filter_next(&r, PACKET_UNSUBSCRIBE, c->proto, &f); i++)
+        codes[i] = (uint8_t)unsubscribe_one(c, f.filter);
+    struct packet_suback ack = {.id = sub->id, .codes = bytes_of(codes, sub->count)};
+    client_answer(c, &(struct packet){.type = PACKET_UNSUBACK, .suback = ack}, c->shard->need);
+    mem_free(codes);
+}

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * From a publication to the sessions that want it. Neither writes nor frees anything but the
+ * publication's own references: sessions take what they are given into outputs and queues.
+ */
+#include "core_private.h"
+
+#include <assert.h>
+
+/* Under the write lock: from here on, newcomers find it by their walk, and those who are in the index get it live. */
+static void keep_retained(struct shard *s, struct pub *p)
+{
+    struct retained *r = s->b->retained;
+    struct store_record record = {.kind = STORE_RETAIN,
+                                  .topic = p->topic,
+                                  .payload = p->payload,
+                                  .props = p->props,
+                                  .qos = p->qos,
+                                  .expires = p->expires};
+    if (p->payload.n == 0) {
+        if (retained_delete(r, p->topic))
+            s->need = s->store->put(s->store_ctx, s->number, &record);
+        return;
+    }
+    struct blob *props = NULL;
+    if (p->props.n > 0) {
+        props = blob_new(p->props.n);
+        if (props != NULL)
+            memcpy(props->p, p->props.p, p->props.n);
+    }
+    struct retained_message m = {
+        .topic = p->topic, .payload = pub_blob(p), .props = props, .expires = p->expires, .qos = p->qos};
+    enum retained_result result = m.payload == NULL ? RETAINED_NO_MEMORY : retained_put(r, &m);
+    blob_unref(props);
+    if (result == RETAINED_STORED) {
+        uint64_t number = s->store->put(s->store_ctx, s->number, &record);
+        if (p->qos > 0)
+            s->need = number;
+        return;
+    }
+    log_event(
+        LOG_WARN, "retained.refused", LF_BYTES("topic", p->topic),
+        LF_STR("reason", result == RETAINED_FULL ? "the limit on retained messages is reached" : "no memory"),
+        LF_STR("hint", "raise max_retained_messages or max_retained_bytes in [limits], or delete what is not needed"));
+}
+
+void route(struct shard *s, struct pub *p)
+{
+    const struct matches *all;
+    if (p->retain) {
+        retained_write_lock(s->b->retained);
+        keep_retained(s, p);
+        all = match_cache_get(s->cache, p->topic);
+        retained_unlock(s->b->retained);
+    } else {
+        all = match_cache_get(s->cache, p->topic);
+    }
+    if (all == NULL) {
+        log_event(LOG_ERROR, "memory.exhausted", LF_STR("what", "a message was not routed"),
+                  LF_BYTES("topic", p->topic));
+        return;
+    }
+    const struct match *m = all->v;
+    if (all->n > 1 && p->payload.n >= SHARE_FROM)
+        (void)pub_blob(p); /* without memory for it, each receiver gets a copy */
+    for (uint32_t i = 0, n; i < all->n; i += n) {
+        unsigned owner = handle_owner(m[i].h);
+        if (owner != s->number) {
+            for (n = 1; i + n < all->n && handle_owner(m[i + n].h) == owner;)
+                n++;
+            mail_add(s, owner, p, m + i, n);
+            continue;
+        }
+        for (n = 1; i + n < all->n && m[i + n].h == m[i].h;)
+            n++;
+        struct session *session = slots_get(&s->sessions, m[i].h);
+        if (session != NULL)
+            session_deliver(session, p, m + i, n);
+    }
+}

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * What outlives a connection: subscriptions, messages in flight and waiting, ids of QoS 2 messages on their way in. A
+ * session is owned by the shard that its client id hashes to, for all its life.
+ */
+#include "core_private.h"
+
+#include <assert.h>
+
+static bool same_id(const void *entry, struct bytes key)
+{
+    return bytes_equal(session_id(entry), key);
+}
+
+struct session *session_find(struct shard *s, struct bytes id)
+{
+    return hmap_get(&s->by_id, hash_bytes(&s->b->key, id), id, same_id);
+}
+
+struct session *session_new(struct shard *s, struct bytes id, struct rights *rights)
+{
+    struct session *n = mem_try_alloc(sizeof(*n) + id.n);
+    if (n == NULL)
+        return NULL;
+    n->shard = s;
+    n->id_n = (uint32_t)id.n;
+    if (id.n > 0)
+        memcpy(n->id, id.p, id.n);
+    ring_init(&n->queue, sizeof(struct delivery));
+    ring_init(&n->inflight, sizeof(struct delivery));
+    n->timer.kind = TIMER_SESSION;
+    n->next_id = 1;
+    n->ids_free = UINT16_MAX;
+    n->next_row = 1;
+    n->window = s->b->limits.max_inflight;
+    n->h = slots_add(&s->sessions, n);
+    if (n->h == HANDLE_NONE || !hmap_add(&s->by_id, hash_bytes(&s->b->key, id), n)) {
+        if (n->h != HANDLE_NONE)
+            slots_remove(&s->sessions, n->h);
+        mem_free(n);
+        return NULL;
+    }
+    n->rights = rights_ref(rights);
+    count_add(&s->count.sessions, 1);
+    return n;
+}
+
+void session_end(struct session *n)
+{
+    if (session_durable(n))
+        session_store(n, &(struct store_record){.kind = STORE_SESSION_END});
+    session_free(n);
+}
+
+void session_free(struct session *n)
+{
+    struct shard *s = n->shard;
+    assert(n->client == NULL);
+    for (uint32_t i = 0; i < n->subs_n; i++)
+        index_remove(s->b->index, n->subs[i].node, n->h);
+    count_add(&s->count.subscriptions, -(int64_t)n->subs_n);
+    mem_free(n->subs);
+    session_clear_queues(n);
+    id_set_fini(&n->received);
+    heap_cancel(&s->timers, &n->timer.t);
+    hmap_remove(&s->by_id, hash_bytes(&s->b->key, session_id(n)), n);
+    slots_remove(&s->sessions, n->h);
+    rights_unref(n->rights);
+    count_add(&s->count.sessions, -1);
+    mem_free(n);
+}
+
+void session_detach(struct session *n)
+{
+    n->client = NULL;
+    if (!session_durable(n)) {
+        session_end(n);
+        return;
+    }
+    heap_set(&n->shard->timers, &n->timer.t, n->shard->now + (msec)n->expiry * 1000);
+    session_store(n,
+                  &(struct store_record){.kind = STORE_SESSION, .expiry = n->expiry, .user = rights_user(n->rights)});
+}
+
+bool session_add_sub(struct session *n, struct index_node *node)
+{
+    if (n->subs_n == n->subs_cap) {
+        uint32_t cap = n->subs_cap > 0 ? n->subs_cap * 2 : 1;
+        struct subscription *v = mem_try_realloc(n->subs, cap * sizeof(*v));
+        if (v == NULL)
+            return false;
+        n->subs = v;
+        n->subs_cap = cap;
+    }
+    n->subs[n->subs_n++].node = node;
+    count_add(&n->shard->count.subscriptions, 1);
+    return true;
+}
+
+void session_drop_sub(struct session *n, struct index_node *node)
+{
+    for (uint32_t i = 0; i < n->subs_n; i++) {
+        if (n->subs[i].node != node)
+            continue;
+        n->subs[i] = n->subs[--n->subs_n];
+        count_add(&n->shard->count.subscriptions, -1);
+        return;
+    }
+    assert(!"a subscription that the session doesn't know");
+}
+
+/* How many ids from next_id on are surely free: the distance to the nearest one in use. */
+static uint32_t free_run(const struct session *n)
+{
+    uint32_t best = UINT16_MAX;
+    for (uint32_t i = 0; i < n->inflight.n; i++) {
+        const struct delivery *d = ring_at(&n->inflight, i);
+        uint32_t distance = d->id >= n->next_id ? (uint32_t)(d->id - n->next_id)
+                                                : (uint32_t)(UINT16_MAX - n->next_id + d->id); /* 0 is no id */
+        if (distance < best)
+            best = distance;
+    }
+    return best;
+}
+
+uint16_t session_take_id(struct session *n)
+{
+    assert(n->inflight.n < UINT16_MAX);
+    while (n->ids_free == 0) {
+        n->ids_free = free_run(n);
+        if (n->ids_free == 0)
+            n->next_id = n->next_id == UINT16_MAX ? 1 : (uint16_t)(n->next_id + 1);
+    }
+    uint16_t id = n->next_id;
+    n->ids_free--;
+    n->next_id = id == UINT16_MAX ? 1 : (uint16_t)(id + 1);
+    return id;
+}
+
+uint64_t session_store(struct session *n, struct store_record *r)
+{
+    struct shard *s = n->shard;
+    assert(session_durable(n));
+    r->session = n->h;
+    r->client_id = session_id(n);
+    uint64_t number = s->store->put(s->store_ctx, s->number, r);
+    if (number > s->need)
+        s->need = number;
+    return number;
+}

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * One loop's part of the broker: who owns what, and the steps of a turn.
+ */
+#include "core_private.h"
+
+#include <assert.h>
+
+struct shard *shard_new(struct broker *b, unsigned number, const struct shard_env *env, const struct store_ops *store,
+                        void *store_ctx)
+{
+    assert(number < b->n);
+    struct shard *s = mem_alloc(sizeof(*s));
+    s->b = b;
+    s->number = number;
+    s->env = *env;
+    s->store = store;
+    s->store_ctx = store_ctx;
+    pool_init(&s->pool);
+    slots_init(&s->clients, number);
+    slots_init(&s->sessions, number);
+    hmap_init(&s->by_id);
+    heap_init(&s->timers);
+    s->cache = match_cache_new(b->index, &b->key);
+    s->out = mem_alloc(b->n * sizeof(*s->out));
+    for (unsigned i = 0; i < b->n; i++)
+        list_init(&s->out[i].items);
+    list_init(&s->paused);
+    list_init(&s->waiting);
+    return s;
+}
+
+void shard_free(struct shard *s)
+{
+    if (s == NULL)
+        return;
+    assert(atomic_load(&s->count.clients) == 0);
+    size_t pos = 0;
+    struct session *session;
+    while ((session = hmap_next(&s->by_id, &pos)) != NULL) {
+        session_free(session);
+        pos = 0;
+    }
+    mail_free_all(s);
+    match_cache_free(s->cache);
+    heap_fini(&s->timers);
+    hmap_fini(&s->by_id);
+    slots_fini(&s->sessions);
+    slots_fini(&s->clients);
+    pool_fini(&s->pool);
+    mem_free(s->out);
+    mem_free(s);
+}
+
+void shard_mail(struct shard *s, msec now)
+{
+    s->now = now;
+    mail_take(s);
+    struct list again;
+    list_init(&again);
+    list_splice(&again, &s->paused);
+    struct list *l;
+    while ((l = list_pop_front(&again)) != NULL) {
+        struct client *c = container_of(l, struct client, paused_link);
+        unsigned to;
+        if (mail_congested(s, &to)) {
+            list_push_back(&s->paused, l);
+            continue;
+        }
+        c->paused = false;
+        c->last_packet = now;
+        client_wake(c);
+    }
+}
+
+void shard_tick(struct shard *s, msec now)
+{
+    s->now = now;
+    struct timer *t;
+    while ((t = heap_pop(&s->timers, now)) != NULL) {
+        struct core_timer *ct = container_of(t, struct core_timer, t);
+        if (ct->kind == TIMER_CLIENT)
+            client_timer(container_of(ct, struct client, timer));
+        else
+            session_end(container_of(ct, struct session, timer));
+    }
+}
+
+msec shard_next_deadline(const struct shard *s)
+{
+    return heap_next(&s->timers);
+}
+
+bool shard_turn_end(struct shard *s, msec now)
+{
+    s->now = now;
+    s->woke = false;
+    s->store->turn_end(s->store_ctx, s);
+    bool mail = mail_push(s);
+    return mail || s->woke;
+}
+
+void shard_committed(struct shard *s, uint64_t number, bool failed)
+{
+    uint64_t from = s->committed + 1;
+    if (number > s->committed)
+        s->committed = number;
+    struct list all;
+    list_init(&all);
+    list_splice(&all, &s->waiting);
+    struct list *l;
+    while ((l = list_pop_front(&all)) != NULL) {
+        struct client *c = container_of(l, struct client, waiting_link);
+        if (failed)
+            client_store_failed(c, from, number);
+        client_release(c);
+        client_wake(c); /* a delivery may have waited, too */
+    }
+}
+
+struct pool *shard_pool(struct shard *s)
+{
+    return &s->pool;
+}
+
+struct client *shard_find_client(struct shard *s, handle h)
+{
+    return slots_get(&s->clients, h);
+}
+
+void shard_stats(const struct shard *s, struct shard_stats *out)
+{
+    const struct counters *c = &s->count;
+    *out = (struct shard_stats){
+        .clients = atomic_load_explicit(&c->clients, memory_order_relaxed),
+        .sessions = atomic_load_explicit(&c->sessions, memory_order_relaxed),
+        .subscriptions = atomic_load_explicit(&c->subscriptions, memory_order_relaxed),
+        .messages_received = atomic_load_explicit(&c->received, memory_order_relaxed),
+        .messages_sent = atomic_load_explicit(&c->sent, memory_order_relaxed),
+        .messages_dropped = atomic_load_explicit(&c->dropped, memory_order_relaxed),
+        .bytes_received = atomic_load_explicit(&c->bytes_in, memory_order_relaxed),
+        .bytes_sent = atomic_load_explicit(&c->bytes_out, memory_order_relaxed),
+    };
+}
