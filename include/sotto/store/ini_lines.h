@@ -21,11 +21,12 @@ struct ini_events {
     void (*fault)(void *ctx, unsigned line, const char *section, const char *key, const char *text);
 };
 
-/* Reads a whole file into memory from mem.h (*text: free its p). 0, or an errno value (EFBIG above INI_FILE_MAX). mode: the file's
- * permission bits, or NULL. */
+/* Reads a whole file into memory from mem.h (*text: free its p). 0, or an errno value (EFBIG above INI_FILE_MAX). mode:
+ * the file's permission bits, or NULL. */
 int ini_lines_load(const char *path, struct bytes *text, unsigned *mode);
 /* Calls the events in the order of lines. */
 void ini_lines_parse(struct bytes text, const struct ini_events *events, void *ctx);
 
-/* The candidate that a misspelled name was probably meant to be, or NULL when none is near. candidates ends with NULL. */
+/* The candidate that a misspelled name was probably meant to be, or NULL when none is near. candidates ends with NULL.
+ */
 const char *ini_lines_nearest(const char *name, const char *const *candidates);
