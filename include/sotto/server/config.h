@@ -12,8 +12,8 @@
 
 struct config_listener {
     char *name;
-    char *address; /* host address, "::", or "unix:/path" */
-    uint16_t port; /* 0: the default of plain (1883) or TLS (8883) */
+    char *address;    /* host address, "::", or "unix:/path" */
+    uint16_t port;    /* 0: the default of plain (1883) or TLS (8883) */
     uint8_t versions; /* bit 1 << enum proto */
     bool tls, anonymous;
     char *cert, *key, *chain, *ciphers; /* paths made absolute against the file's directory; NULL when absent */
@@ -22,7 +22,7 @@ struct config_listener {
 };
 
 struct config {
-    char *file; /* NULL: built-in default */
+    char *file;       /* NULL: built-in default */
     unsigned threads; /* 0: auto */
     char *data_dir, *user;
     struct log_config log;
@@ -40,7 +40,8 @@ typedef void (*config_report)(void *ctx, const char *line);
 struct config *config_load(const char *path, config_report report, void *ctx);
 /* The same from text in memory; path is for messages and relative paths. */
 struct config *config_parse(const char *path, struct bytes text, config_report report, void *ctx);
-/* No configuration at all: loopback only, 1883 and 8883, local clients without a password, certificates of its own in the data directory. */
+/* No configuration at all: loopback only, 1883 and 8883, local clients without a password, certificates of its own in
+ * the data directory. */
 struct config *config_default(void);
 void config_free(struct config *c);
 /* docs/configuration.md, from the schema. */

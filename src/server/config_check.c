@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What holds between the keys of a configuration. Nothing outside the file is looked at here: see check.c. */
+#include <stdio.h>
+#include <string.h>
+
+#include "config_schema.h"
+
+static void check_tls(const struct config_listener *l, size_t i, const char *section, const struct config_lines *lines,
+                      struct config_errors *e)
+{
+    static const char *const needs_tls[] = {"cert", "key", "chain", "min_version", "max_version", "ciphers", NULL};
+    if (l->tls && l->cert == NULL)
+        config_error(e, l->line, section, "cert",
+                     "missing; tls = on needs a certificate: write cert = FILE (`sotto cert init DIR` makes one)");
+    if (l->tls && l->key == NULL)
+        config_error(e, l->line, section, "key",
+                     "missing; tls = on needs the certificate's private key: write key = FILE");
+    if (l->tls && l->min_version > l->max_version)
+        config_error(e, config_line_of(lines, i, "min_version"), section, "min_version",
+                     "is above max_version; no version is left: lower it, or raise max_version");
+    for (const char *const *key = needs_tls; !l->tls && *key != NULL; key++) {
+        unsigned line = config_line_of(lines, i, *key);
+        if (line != 0)
+            config_error(e, line, section, *key,
+                         "without function while tls is off; write tls = on, or take this line out");
+    }
+}
+
+static void check_address(const struct config *c, size_t i, const char *section, const struct config_lines *lines,
+                          struct config_errors *e)
+{
+    const struct config_listener *l = &c->listeners[i];
+    unsigned line = config_line_of(lines, i, "port");
+    if (strncmp(l->address, "unix:", 5) == 0 && line != 0)
+        config_error(e, line, section, "port", "a unix socket has no port; take this line out");
+    for (size_t j = 0; j < i; j++) {
+        const struct config_listener *other = &c->listeners[j];
+        if (l->port != other->port || strcmp(l->address, other->address) != 0)
+            continue;
+        config_error(e, l->line, section, NULL,
+                     "address %s%s%.0u is taken by [listener.%s] on line %u already; change address or port",
+                     l->address, l->port != 0 ? " port " : "", l->port, other->name, other->line);
+        return;
+    }
+}
+
+void config_check(const struct config *c, const struct config_lines *lines, struct config_errors *e)
+{
+    if (c->listeners_n == 0)
+        config_error(e, 0, NULL, NULL, "no listener; nobody could connect: write a section [listener.NAME]");
+    for (size_t i = 0; i < c->listeners_n; i++) {
+        const struct config_listener *l = &c->listeners[i];
+        char section[64];
+        snprintf(section, sizeof section, "listener.%s", l->name);
+        check_tls(l, i, section, lines, e);
+        check_address(c, i, section, lines, e);
+        unsigned line = config_line_of(lines, i, "anonymous");
+        if (!l->anonymous && c->users == NULL)
+            config_error(
+                e, line != 0 ? line : l->line, section, "anonymous",
+                "is off, and [auth] users names no file, so nobody could log in; write users = FILE under [auth] "
+                "(`sotto passwd FILE USER` makes it), or anonymous = on");
+    }
+}
