@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * `sotto check`: what the configuration names. Certificates and keys are read with the rights that the broker is
+ * started with; users and data directory as the user it becomes, because they are used (and read again) afterwards.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include "config_schema.h"
+#include "sotto/base/mem.h"
+#include "sotto/server/server.h"
+#include "sotto/store/users.h"
+
+struct identity {
+    uid_t uid;
+    gid_t gid;
+    bool changed;
+};
+
+static void become_user(const struct config *c, struct identity *self, struct config_errors *e)
+{
+    *self = (struct identity){geteuid(), getegid(), false};
+    if (self->uid != 0)
+        return;
+    if (c->user == NULL) {
+        config_warning(e, 0, "broker", "user",
+                       "is not set, so the broker keeps the rights of root; name a user for it");
+        return;
+    }
+    const struct passwd *pw = getpwnam(c->user);
+    if (pw == NULL) {
+        config_error(e, 0, "broker", "user",
+                     "there is no user '%s' on this machine; make it (useradd --system %s), or name "
+                     "another",
+                     c->user, c->user);
+        return;
+    }
+    if (initgroups(c->user, pw->pw_gid) != 0 || setegid(pw->pw_gid) != 0 || seteuid(pw->pw_uid) != 0)
+        config_error(e, 0, "broker", "user", "can't become '%s': %s; start as root with all its capabilities", c->user,
+                     strerror(errno));
+    self->changed = true;
+}
+
+static void become_self(const struct identity *self, struct config_errors *e)
+{
+    if (!self->changed)
+        return;
+    if (seteuid(self->uid) != 0 || setegid(self->gid) != 0 || setgroups(0, NULL) != 0)
+        config_error(e, 0, "broker", "user", "can't become root again: %s", strerror(errno));
+}
+
+static void on_users(void *ctx, bool warning, const char *file, unsigned line, const char *section, const char *key,
+                     const char *text)
+{
+    struct config_errors *e = ctx;
+    struct config_errors here = {file, e->report, e->ctx, 0};
+    if (warning)
+        config_warning(&here, line, section, key, "%s", text);
+    else
+        config_error(&here, line, section, key, "%s", text);
+    e->n += here.n;
+}
+
+static void check_users(const struct config *c, struct config_errors *e)
+{
+    if (c->users == NULL)
+        return;
+    struct users *u = users_load(c->users, on_users, e);
+    bool needed = false;
+    for (size_t i = 0; i < c->listeners_n; i++)
+        needed |= !c->listeners[i].anonymous;
+    if (u != NULL && users_count(u) == 0 && needed)
+        config_error(e, 0, "auth", "users", "%s names no user, so nobody can log in; `sotto passwd %s USER` adds one",
+                     c->users, c->users);
+    users_free(u);
+}
+
+static void check_data_dir(const struct config *c, struct config_errors *e)
+{
+    struct stat st;
+    if (stat(c->data_dir, &st) == 0) {
+        if (!S_ISDIR(st.st_mode))
+            config_error(e, 0, "broker", "data_dir", "%s is not a folder; name another", c->data_dir);
+        else if (faccessat(AT_FDCWD, c->data_dir, W_OK | X_OK, AT_EACCESS) != 0)
+            config_error(e, 0, "broker", "data_dir",
+                         "%s can't be written: %s; give it to the user that the broker runs as", c->data_dir,
+                         strerror(errno));
+        return;
+    }
+    if (errno != ENOENT) {
+        config_error(e, 0, "broker", "data_dir", "%s: %s; check the path and its permissions", c->data_dir,
+                     strerror(errno));
+        return;
+    }
+    /* It will be made at the first start, where the nearest folder above it allows that. */
+    char *above = mem_strndup(c->data_dir, strlen(c->data_dir));
+    char *slash;
+    do {
+        slash = strrchr(above, '/');
+        if (slash != NULL)
+            slash[slash == above ? 1 : 0] = '\0';
+    } while (slash != NULL && slash != above && access(above, F_OK) != 0);
+    if (faccessat(AT_FDCWD, above, W_OK | X_OK, AT_EACCESS) != 0)
+        config_error(e, 0, "broker", "data_dir",
+                     "%s is not there and can't be made: %s: %s; make it, for the user that the "
+                     "broker runs as",
+                     c->data_dir, above, strerror(errno));
+    mem_free(above);
+}
+
+static void check_tls(const struct config_listener *l, const char *section, struct config_errors *e)
+{
+    char err[512];
+    const char *setting = NULL;
+    struct tls_settings s = {l->cert, l->key, l->chain, l->min_version, l->max_version, l->ciphers};
+    struct tls_context *t = tls_context_new(&s, err, sizeof err, &setting);
+    if (t == NULL)
+        config_error(e, l->line, section, setting, "%s", err);
+    tls_context_unref(t);
+}
+
+/* Is the address one of this machine's? Bound without its port, which a running broker may hold. */
+static void check_address(const struct config_listener *l, const char *section, struct config_errors *e)
+{
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+    } a;
+    bool v6 = strchr(l->address, ':') != NULL;
+    int status = v6 ? uv_ip6_addr(l->address, 0, &a.v6) : uv_ip4_addr(l->address, 0, &a.v4);
+    int fd = status == 0 ? socket(a.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0) : -1;
+    if (fd < 0 && v6 && strcmp(l->address, "::") == 0)
+        return; /* no IPv6 on this machine: the broker takes IPv4 alone then */
+    if (status == 0 && (fd < 0 || bind(fd, &a.any, v6 ? sizeof a.v6 : sizeof a.v4) != 0))
+        status = uv_translate_sys_error(errno);
+    if (status != 0)
+        config_error(e, l->line, section, "address", "%s can't be listened on: %s; is it an address of this machine?",
+                     l->address, uv_strerror(status));
+    if (fd >= 0)
+        close(fd);
+}
+
+/* A unix socket needs a folder that the broker may make it in. */
+static void check_unix(const struct config_listener *l, const char *section, struct config_errors *e)
+{
+    const char *path = l->address + strlen("unix:"), *slash = strrchr(path, '/');
+    char *folder = mem_strndup(path, slash == NULL ? 0 : slash == path ? 1 : (size_t)(slash - path));
+    if (faccessat(AT_FDCWD, folder[0] != '\0' ? folder : ".", W_OK | X_OK, AT_EACCESS) != 0)
+        config_error(e, l->line, section, "address",
+                     "no socket can be made in %s: %s; make the folder, or give it to the "
+                     "broker's user",
+                     folder, strerror(errno));
+    mem_free(folder);
+}
+
+unsigned server_check(const struct config *c, config_report report, void *ctx)
+{
+    struct config_errors e = {c->file != NULL ? c->file : "built-in configuration", report, ctx, 0};
+    struct identity self;
+
+    if (tls_init() != 0)
+        config_error(&e, 0, NULL, NULL, "wolfSSL can't be started; is the library installed whole?");
+    become_user(c, &self, &e);
+    check_users(c, &e);
+    check_data_dir(c, &e);
+    become_self(&self, &e);
+    for (size_t i = 0; i < c->listeners_n; i++) {
+        const struct config_listener *l = &c->listeners[i];
+        char section[64];
+        snprintf(section, sizeof section, "listener.%s", l->name);
+        if (l->tls)
+            check_tls(l, section, &e);
+        if (strncmp(l->address, "unix:", 5) == 0)
+            check_unix(l, section, &e);
+        else
+            check_address(l, section, &e);
+    }
+    tls_fini();
+    return e.n;
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "sotto/server/versions.h"
+
+#include <argon2.h>
+#include <stdio.h>
+#include <uv.h>
+
+#include "sotto/transport/tls_context.h"
+
+/* inih and libargon2 don't say their own version; the build asks pkg-config. */
+#ifndef SOTTO_INIH_VERSION
+#define SOTTO_INIH_VERSION "(version not known to the build)"
+#endif
+#ifndef SOTTO_ARGON2_VERSION
+#define SOTTO_ARGON2_VERSION "(version not known to the build)"
+#endif
+
+void versions_write(void (*put)(void *ctx, const char *text), void *ctx)
+{
+    char line[256];
+    snprintf(line, sizeof line, "sotto %s\n", SOTTO_VERSION);
+    put(ctx, line);
+    snprintf(line, sizeof line, "libuv %s\n%s\n", uv_version_string(), tls_library());
+    put(ctx, line);
+    snprintf(line, sizeof line, "inih %s\nlibargon2 %s, Argon2 version %x\n", SOTTO_INIH_VERSION, SOTTO_ARGON2_VERSION,
+             (unsigned)ARGON2_VERSION_NUMBER);
+    put(ctx, line);
+}
