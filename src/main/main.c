@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "commands.h"
+
+const struct command commands[] = {
+    {"run", cmd_run, "sotto [run] [-c FILE]", "run the broker in the foreground",
+     "  -c FILE   the configuration; without it /etc/sotto/sotto.ini, and where that is not there\n"
+     "            the built-in default: loopback only, with certificates of its own\n"
+     "\n"
+     "SIGTERM and SIGINT stop it. SOTTO_USER with SOTTO_PASSWORD or SOTTO_PASSWORD_FILE make the first\n"
+     "user where there is no users file; SOTTO_HOST names the certificate's hosts, SOTTO_DATA the data\n"
+     "directory, both for the built-in default.\n"},
+    {"check", cmd_check, "sotto check -c FILE", "read and check everything the configuration names",
+     "Prints every error, one a line. Exit status: 0 when there is none, else 1. Started as root it looks at\n"
+     "files as the user that the broker will run as.\n"},
+    {"passwd", cmd_passwd, "sotto passwd FILE USER | sotto passwd FILE -D USER",
+     "add a user, set a password, or delete a user",
+     "The password is asked for twice, or is the first line of standard input where that is no terminal.\n"
+     "Everything else in the file stays as it is; a file that is not there is made.\n"
+     "\n"
+     "  -D USER   delete the user\n"},
+    {"cert", cmd_cert, "sotto cert init DIR [--host NAME]... [--force [--new-ca]]",
+     "make a private CA and server certificates",
+     "Leaves ca.crt ca.key server.crt server.key (RSA-2048) server-ec.crt server-ec.key (ECDSA P-256) in DIR,\n"
+     "for localhost, 127.0.0.1, ::1, this host's names and addresses, and each NAME.\n"
+     "\n"
+     "  --host NAME   a further name or address; repeat it for more\n"
+     "  --force       overwrite server certificates and keys\n"
+     "  --new-ca      with --force: make a new CA too; clients that trust the old one must be told\n"},
+    {"version", cmd_version, "sotto version", "print the version, and those of the libraries in use", ""},
+    {"help", cmd_help, "sotto help [COMMAND]", "print what a command does", ""},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+/* Commands that have a place but no function yet: refused by name. */
+static const char *const later[] = {"acl", "store", "clients", "retained", "health", "doctor", "import", NULL};
+
+const struct command *command_find(const char *name)
+{
+    for (const struct command *c = commands; c->name != NULL; c++) {
+        if (strcmp(c->name, name) == 0)
+            return c;
+    }
+    return NULL;
+}
+
+int command_misused(const char *command, const char *format, ...)
+{
+    char text[512];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    const struct command *c = command != NULL ? command_find(command) : NULL;
+    if (c != NULL)
+        fprintf(stderr, "sotto %s: %s; usage: %s\n", command, text, c->usage);
+    else
+        fprintf(stderr, "sotto: %s; usage: sotto [COMMAND] [ARGUMENT]..., see `sotto help`\n", text);
+    return EXIT_USAGE;
+}
+
+static int unknown_command(const char *name)
+{
+    for (const char *const *l = later; *l != NULL; l++) {
+        if (strcmp(*l, name) == 0)
+            return command_misused(NULL, "this version has no command '%s' yet", name);
+    }
+    return command_misused(NULL, "there is no command '%s'", name);
+}
+
+static int dispatch(int argc, char **argv)
+{
+    static char run[] = "run", help[] = "help", version[] = "version";
+    if (argc < 2 || argv[1][0] == '-') {
+        if (argc == 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0))
+            return cmd_help(1, (char *[]){help, NULL});
+        if (argc == 2 && strcmp(argv[1], "--version") == 0)
+            return cmd_version(1, (char *[]){version, NULL});
+        argv[0] = run;
+        return cmd_run(argc, argv);
+    }
+    const struct command *c = command_find(argv[1]);
+    return c != NULL ? c->run(argc - 1, argv + 1) : unknown_command(argv[1]);
+}
+
+int main(int argc, char **argv)
+{
+    int status = dispatch(argc, argv);
+    /* A full disk or a closed pipe behind standard output is a failure too. */
+    if (fflush(stdout) != 0 && status == EXIT_DONE) {
+        perror("sotto: standard output can't be written");
+        return EXIT_FAILED;
+    }
+    return status;
+}
