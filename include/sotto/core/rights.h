@@ -21,8 +21,8 @@ struct rule {
 struct rights;
 
 /*
- * Copies everything. user: empty for anonymous. everything: what no deny rule names is granted (no publish or subscribe rule
- * applies, see the contract); else only what a rule names. One reference.
+ * Copies everything. user: empty for anonymous. everything: what no deny rule names is granted (no publish or subscribe
+ * rule applies, see the contract); else only what a rule names. One reference.
  */
 struct rights *rights_new(struct bytes user, const struct rule *rules, size_t n, bool everything);
 struct rights *rights_ref(struct rights *r);
@@ -33,8 +33,10 @@ struct bytes rights_user(const struct rights *r);
 bool rights_unlimited(const struct rights *r, enum right what);
 /*
  * RIGHT_PUBLISH and RIGHT_RECEIVE: is it granted for the topic name? RIGHT_RECEIVE asks deny rules only.
- * RIGHT_SUBSCRIBE: for the filter ("$share/g/" taken off by the caller): contained whole in one rule; a filter that lies wholly within a deny is refused.
+ * RIGHT_SUBSCRIBE: for the filter ("$share/g/" taken off by the caller): contained whole in one rule; a filter that
+ * lies wholly within a deny is refused.
  */
 bool rights_allow(const struct rights *r, enum right what, struct bytes client_id, struct bytes topic);
 /* The rule that decides (for `acl explain` and logs): its index as given to rights_new, or -1 for none. */
-int rights_deciding_rule(const struct rights *r, enum right what, struct bytes client_id, struct bytes topic, bool *allowed);
+int rights_deciding_rule(const struct rights *r, enum right what, struct bytes client_id, struct bytes topic,
+                         bool *allowed);

@@ -17,10 +17,12 @@ struct authenticator *authenticator_new(struct users *users, unsigned threads);
 /* Ends the threads; checks in progress are answered with REASON_SERVER_UNAVAILABLE first. */
 void authenticator_free(struct authenticator *a);
 
-/* reason: REASON_SUCCESS with a reference to rights (taken over by the callee), REASON_BAD_USER_NAME_OR_PASSWORD, REASON_NOT_AUTHORIZED (none given and
- * not allowed), REASON_SERVER_BUSY (queue full). */
+/* reason: REASON_SUCCESS with a reference to rights (taken over by the callee), REASON_BAD_USER_NAME_OR_PASSWORD,
+ * REASON_NOT_AUTHORIZED (none given and not allowed), REASON_SERVER_BUSY (queue full). */
 typedef void (*auth_answer)(void *arg, uint64_t tag, enum reason reason, struct rights *rights);
 
-/* Any thread. Copies what it needs. True: answered already (answer was called before the return, on this thread: anonymous, remembered pair, queue full);
- * false: answer will be called later, once, on one of its threads. arg and tag are passed through. */
-bool authenticator_check(struct authenticator *a, const struct auth_request *r, auth_answer answer, void *arg, uint64_t tag);
+/* Any thread. Copies what it needs. True: answered already (answer was called before the return, on this thread:
+ * anonymous, remembered pair, queue full); false: answer will be called later, once, on one of its threads. arg and tag
+ * are passed through. */
+bool authenticator_check(struct authenticator *a, const struct auth_request *r, auth_answer answer, void *arg,
+                         uint64_t tag);

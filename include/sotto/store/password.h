@@ -13,5 +13,6 @@
 bool password_hash(struct bytes password, char out[PASSWORD_HASH_MAX]);
 /* NULL when the text is a hash that password_verify can check; else why not. Bounds cost too (memory, rounds). */
 const char *password_hash_fault(const char *hash);
-/* Slow on purpose: never on a loop. Constant-time compare. hash NULL: does the work of a good hash and returns false (unknown user). */
+/* Slow on purpose: never on a loop. Constant-time compare. hash NULL: does the work of a good hash and returns false
+ * (unknown user). */
 bool password_verify(struct bytes password, const char *hash);

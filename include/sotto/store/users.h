@@ -11,9 +11,11 @@
 struct users;
 
 /* Called for each error and each warning, in order of lines. line 0: the file as a whole. */
-typedef void (*users_report)(void *ctx, bool warning, const char *file, unsigned line, const char *section, const char *key, const char *text);
+typedef void (*users_report)(void *ctx, bool warning, const char *file, unsigned line, const char *section,
+                             const char *key, const char *text);
 
-/* NULL if there was any error (each was reported). A file that others may write is refused; who owns it doesn't matter. */
+/* NULL if there was any error (each was reported). A file that others may write is refused; who owns it doesn't matter.
+ */
 struct users *users_load(const char *path, users_report report, void *ctx);
 /* No users at all: for configurations without a file. */
 struct users *users_empty(void);
@@ -27,10 +29,11 @@ struct rights *users_rights(const struct users *u, struct bytes name);
 /* The rights of clients without a section: [*] only, everything (but $SYS) where [*] doesn't exist. A new reference. */
 struct rights *users_anonymous_rights(const struct users *u);
 
-/* `sotto passwd`: sets the password hash of a user (adding the section) or deletes the section, keeping everything else in the file as it is
- * (comments too); atomic (new file, fsync, rename; mode kept, 0600 when new; where the file is a mount point and can't be renamed over, it is rewritten in place).
- * 0, or -1 with one line in err. */
+/* `sotto passwd`: sets the password hash of a user (adding the section) or deletes the section, keeping everything else
+ * in the file as it is (comments too); atomic (new file, fsync, rename; mode kept, 0600 when new; where the file is a
+ * mount point and can't be renamed over, it is rewritten in place). 0, or -1 with one line in err. */
 int users_file_set(const char *path, struct bytes name, const char *hash, char *err, size_t err_cap);
 int users_file_delete(const char *path, struct bytes name, char *err, size_t err_cap);
-/* Why a name can't be a user's, or NULL when it can: 1 to 49 bytes, no ']', control character or outer blank; "*" and "group:..." are reserved. */
+/* Why a name can't be a user's, or NULL when it can: 1 to 49 bytes, no ']', control character or outer blank; "*" and
+ * "group:..." are reserved. */
 const char *users_name_fault(struct bytes name);
