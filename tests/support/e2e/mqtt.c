@@ -8,6 +8,18 @@ void peer_ping(struct peer *p)
     peer_expect(p, "d0 00");
 }
 
+void peer_drain(struct peer *p)
+{
+    uint8_t first, *body;
+    size_t size;
+
+    peer_send(p, "c0 00");
+    do {
+        first = peer_read_packet(p, &body, &size);
+        free(body);
+    } while (first != 0xd0);
+}
+
 void peer_connect(struct peer *p, const char *name, bool clean, bool expect_session)
 {
     peer_packet(p, 0x10, "<MQTT> 04 %02x 0000 <%s>", clean ? 2u : 0u, name);

@@ -44,6 +44,8 @@ void peer_expect_close_after_anything(struct peer *p);
 void peer_expect_silence(struct peer *p, unsigned milliseconds);
 /* All that was sent has been read: PINGREQ, and nothing comes before its PINGRESP. Proves silence without waiting. */
 void peer_ping(struct peer *p);
+/* The same, but reads over everything that comes before. */
+void peer_drain(struct peer *p);
 
 /* CONNECT of 3.1.1 with the client id, keep-alive 0, and CONNACK 0. */
 void peer_connect(struct peer *p, const char *client, bool clean, bool expect_session);
