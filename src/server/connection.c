@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Where bytes are put, so that a full-speed reader never copies a whole read and an idle connection owns nothing:
+ *
+ *   nothing kept      the loop's plaintext buffer, behind its headroom's start
+ *   a little kept     it is copied to the front of the loop's buffer, the read goes behind it, and the core sees both as one
+ *   much kept         the connection's own buffer, which grows as bytes really come, never to what a peer only promises
+ *
+ * What the core leaves (an unfinished packet, or everything while it is paused) is kept by the connection.
+ */
+#include "connection.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "handover.h"
+#include "listener.h"
+#include "sotto/base/mem.h"
+#include "sotto/core/shard.h"
+
+/* Less room than this is not worth a read: the budget of the turn counts as used. */
+#define LEAST_ROOM 4096
+/* Output is pulled and written so often in one turn, while it fills more than half of a read. */
+#define PULLS 4
+
+static struct connection *live(void *owner)
+{
+    struct connection *c = owner;
+    return c->client != NULL ? c : NULL;
+}
+
+static void give_handshake(struct connection *c)
+{
+    if (!(c->flags & CONNECTION_HANDSHAKING))
+        return;
+    c->flags &= (uint16_t)~CONNECTION_HANDSHAKING;
+    server_give_handshake(c->loop->server);
+}
+
+void connection_end(struct connection *c, const char *why)
+{
+    struct client *client = c->client;
+    c->client = NULL;
+    give_handshake(c);
+    list_remove(&c->turn);
+    c->flags &= (uint16_t)~(CONNECTION_QUEUED | CONNECTION_RESUMES);
+    if (c->flags & CONNECTION_LINGERS) {
+        list_remove(&c->all);
+        list_push_back(&c->loop->connections, &c->all);
+    }
+    c->flags &= (uint16_t)~CONNECTION_LINGERS;
+    buf_fini(&c->kept);
+    client_gone(client, why, loop_now(c->loop));
+    transport_close(c->transport);
+}
+
+/* ---------------------------------------------------------------- in */
+
+static size_t budget_left(struct connection *c)
+{
+    if (c->budget_turn != c->loop->turn) {
+        c->budget_turn = c->loop->turn;
+        c->budget_used = 0;
+    }
+    return c->budget_used + LEAST_ROOM <= LOOP_READ ? LOOP_READ - c->budget_used : 0;
+}
+
+static uint8_t *own_room(struct connection *c, size_t *cap)
+{
+    size_t want = c->kept.n;
+    size_t needs = client_needs(c->client);
+    if (needs > c->kept.n && needs - c->kept.n < want)
+        want = needs - c->kept.n;
+    if (want < *cap)
+        *cap = want;
+    c->flags |= CONNECTION_OWN_ROOM;
+    return buf_reserve(&c->kept, *cap);
+}
+
+static uint8_t *on_room(void *owner, size_t *cap)
+{
+    struct connection *c = live(owner);
+    if (c == NULL || c->flags & (CONNECTION_STOPPED | CONNECTION_MOVING | CONNECTION_LINGERS))
+        return NULL;
+    *cap = budget_left(c);
+    if (*cap == 0)
+        return NULL; /* the transport asks again in the next turn */
+    if (c->kept.n < LOOP_HEADROOM) {
+        c->flags &= (uint16_t)~CONNECTION_OWN_ROOM;
+        if (c->kept.n > 0)
+            memcpy(c->loop->plain, c->kept.p, c->kept.n);
+        return c->loop->plain + c->kept.n;
+    }
+    uint8_t *room = own_room(c, cap);
+    if (room == NULL)
+        client_end(c->client, REASON_QUOTA_EXCEEDED, loop_now(c->loop));
+    return room;
+}
+
+/* Stops reading where the core has had enough. */
+static void after_input(struct connection *c)
+{
+    loop_flush_hot(c->loop);
+    if (c->client == NULL)
+        return;
+    if (client_closing(c->client))
+        loop_queue(c->loop, c);
+    else if (!client_paused(c->client) && !(c->flags & CONNECTION_MOVING))
+        return;
+    c->flags |= CONNECTION_STOPPED;
+    transport_stop(c->transport);
+}
+
+static void feed_kept(struct connection *c)
+{
+    size_t used = client_input(c->client, c->kept.p, c->kept.n, loop_now(c->loop));
+    assert(used <= c->kept.n);
+    if (used > 0)
+        buf_consume(&c->kept, used);
+}
+
+/* p: n bytes in the loop's buffer, the kept ones first. */
+static bool feed_shared(struct connection *c, const uint8_t *p, size_t n)
+{
+    size_t used = client_input(c->client, p, n, loop_now(c->loop));
+    assert(used <= n);
+    if (used == 0 && c->kept.n > 0)
+        return buf_append(&c->kept, p + c->kept.n, n - c->kept.n);
+    if (c->kept.n > 0)
+        buf_consume(&c->kept, c->kept.n);
+    return buf_append(&c->kept, p + used, n - used);
+}
+
+static void on_data(void *owner, size_t n)
+{
+    struct connection *c = live(owner);
+    if (c == NULL)
+        return;
+    c->budget_used += (uint32_t)n;
+    if (c->flags & CONNECTION_OWN_ROOM) {
+        buf_commit(&c->kept, n);
+        feed_kept(c);
+    } else if (!feed_shared(c, c->loop->plain, c->kept.n + n)) {
+        client_end(c->client, REASON_QUOTA_EXCEEDED, loop_now(c->loop));
+    }
+    after_input(c);
+}
+
+void connection_resume(struct connection *c)
+{
+    loop_queue(c->loop, c);
+    if (client_closing(c->client) || c->flags & (CONNECTION_MOVING | CONNECTION_LINGERS) || client_paused(c->client))
+        return;
+    if (c->flags & CONNECTION_STOPPED && c->kept.n > 0) {
+        c->flags &= (uint16_t)~CONNECTION_STOPPED;
+        feed_kept(c);
+        after_input(c);
+        if (c->client == NULL || c->flags & CONNECTION_STOPPED)
+            return;
+    }
+    c->flags &= (uint16_t)~CONNECTION_STOPPED;
+    transport_start(c->transport);
+}
+
+static void on_established(void *owner)
+{
+    struct connection *c = live(owner);
+    if (c == NULL)
+        return;
+    give_handshake(c);
+    client_set_handshaking(c->client, false);
+    if (!log_enabled(LOG_DEBUG))
+        return;
+    char text[128];
+    transport_describe(c->transport, text, sizeof(text));
+    log_event(LOG_DEBUG, "tls.established", LF_PEER("peer", client_peer(c->client)),
+              LF_STR("listener", c->listener->config->name), LF_STR("tls", text));
+}
+
+/* ---------------------------------------------------------------- out */
+
+void connection_send(struct connection *c)
+{
+    if (c->flags & CONNECTION_BLOCKED)
+        return;
+    if (transport_send(c->transport, client_outq(c->client)) == 0)
+        c->flags |= CONNECTION_BLOCKED;
+}
+
+/* Pulls and writes; again where the output was long, because then there may be more behind the high-water mark. A blocked
+ * connection is pulled for, too: the core is told by it that we have seen to its last wake. */
+static void pull(struct connection *c)
+{
+    for (unsigned i = 0; i < PULLS; i++) {
+        client_output(c->client, loop_now(c->loop));
+        size_t bytes = client_outq(c->client)->bytes;
+        if (bytes == 0)
+            return;
+        connection_send(c);
+        if (c->client == NULL || c->flags & CONNECTION_BLOCKED || bytes < LOOP_READ / 4)
+            return;
+    }
+    loop_queue(c->loop, c);
+}
+
+/* The core is done with it: the peer gets its last bytes, if it takes them. */
+static void close_gently(struct connection *c)
+{
+    connection_send(c);
+    if (c->client == NULL)
+        return;
+    if (client_outq(c->client)->bytes == 0 && transport_unsent(c->transport) == 0) {
+        connection_end(c, NULL);
+        return;
+    }
+    if (c->flags & CONNECTION_LINGERS)
+        return;
+    transport_stop(c->transport);
+    c->flags |= CONNECTION_LINGERS;
+    c->linger_due = (uint32_t)loop_now(c->loop) + CONNECTION_LINGER;
+    list_remove(&c->all);
+    list_push_back(&c->loop->lingering, &c->all);
+}
+
+void connection_turn(struct connection *c)
+{
+    if (!client_closing(c->client))
+        pull(c);
+    if (c->client == NULL)
+        return;
+    if (client_closing(c->client))
+        close_gently(c);
+    else if (c->flags & CONNECTION_MOVING)
+        handover_leave(c);
+    else if (c->flags & CONNECTION_STOPPED && !client_paused(c->client))
+        loop_resume(c->loop, c);
+}
+
+static void on_drained(void *owner)
+{
+    struct connection *c = live(owner);
+    if (c == NULL)
+        return;
+    c->flags &= (uint16_t)~CONNECTION_BLOCKED;
+    loop_queue(c->loop, c);
+}
+
+/* ---------------------------------------------------------------- life */
+
+static void on_ended(void *owner, const char *why, const char *hint, bool during_handshake)
+{
+    struct connection *c = live(owner);
+    if (c == NULL)
+        return;
+    if (during_handshake)
+        log_event(LOG_WARN, "tls.failed", LF_PEER("peer", client_peer(c->client)),
+                  LF_STR("listener", c->listener->config->name),
+                  LF_STR("reason", why != NULL ? why : "the peer closed the connection during the TLS handshake"),
+                  LF_STR("hint", hint));
+    connection_end(c, why);
+}
+
+static void on_closed(void *owner)
+{
+    struct connection *c = owner;
+    struct server *s = c->loop->server;
+    assert(c->client == NULL);
+    list_remove(&c->all);
+    mem_free(c);
+    server_give_connection(s);
+}
+
+static const struct transport_events events = {
+    .room = on_room,
+    .data = on_data,
+    .established = on_established,
+    .drained = on_drained,
+    .ended = on_ended,
+    .closed = on_closed,
+};
+
+static void refused(struct server *s, const struct listener *from, const char *peer, const char *why)
+{
+    log_event(LOG_WARN, "connect.refused", LF_PEER("peer", peer), LF_STR("listener", from->config->name),
+              LF_STR("reason", why));
+    if (from->tls != NULL)
+        server_give_handshake(s);
+    server_give_connection(s);
+}
+
+void connection_accept(struct loop *l, const struct listener *from, int fd, const char *peer)
+{
+    struct connection *c = mem_try_alloc(sizeof(*c));
+    if (c == NULL) {
+        close(fd);
+        refused(l->server, from, peer, "out of memory");
+        return;
+    }
+    c->loop = l;
+    c->listener = from;
+    list_init(&c->turn);
+    buf_init(&c->kept, (size_t)l->server->config->limits.max_packet_size + 2 * LOOP_READ);
+    struct tls_context *tls = from->tls != NULL ? tls_context_ref(from->tls) : NULL;
+    int err = 0;
+    c->transport = transport_new(&l->transport, fd, tls, &events, c, &err);
+    if (c->transport == NULL) {
+        mem_free(c);
+        refused(l->server, from, peer, uv_strerror(err));
+        return;
+    }
+    list_push_back(&l->connections, &c->all);
+    c->flags = from->tls != NULL ? CONNECTION_HANDSHAKING : 0;
+    c->client = client_new(l->shard, c, &from->origin, peer, loop_now(l));
+    if (from->tls != NULL)
+        client_set_handshaking(c->client, true);
+    transport_start(c->transport);
+}

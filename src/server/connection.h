@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * A connection: what joins a transport and a client of the core. The only module that knows both.
+ *
+ * Life: connection_accept -> bytes in, output out -> over (the transport ended, or the core is done and the peer has
+ * its last bytes) -> client_gone and transport_close -> the transport's closed event, which frees it. It may move to another
+ * loop once (handover.h). An idle connection owns no buffer and no timer.
+ */
+#pragma once
+
+#include "loop.h"
+#include "sotto/base/buf.h"
+
+#define CONNECTION_LINGER 5000 /* ms for the peer to take our last bytes */
+
+enum connection_flag {
+    CONNECTION_QUEUED = 1,      /* in the loop's dirty list */
+    CONNECTION_RESUMES = 2,     /* in the loop's resume list; never in both */
+    CONNECTION_BLOCKED = 4,     /* the kernel takes nothing more: `drained` will come */
+    CONNECTION_STOPPED = 8,     /* not reading, because the client is paused */
+    CONNECTION_MOVING = 16,     /* wants to go to another loop */
+    CONNECTION_HANDSHAKING = 32, /* holds one of the places for handshakes */
+    CONNECTION_LINGERS = 64,    /* in the loop's lingering list */
+    CONNECTION_OWN_ROOM = 128,  /* what is being read goes to `kept`, not to the loop's buffer */
+    CONNECTION_HOT = 256,       /* in the loop's hot list */
+};
+
+struct connection {
+    struct transport *transport;
+    struct client *client; /* NULL: over, waits for the closed event */
+    struct loop *loop;
+    const struct listener *listener;
+    struct list all;  /* in the loop's connections or lingering */
+    struct list turn; /* in dirty, resume or, between loops, in an inbox */
+    struct buf kept;  /* an unfinished packet, or all that a paused client could not take */
+    uint32_t budget_turn, budget_used;
+    uint32_t linger_due; /* low bits of the time */
+    uint16_t flags;
+    uint16_t target; /* of a move */
+};
+
+/* Takes the socket over; it has a place among the connections and, with TLS, among the handshakes, which are given back when it
+ * is over. peer: "address:port", copied. */
+void connection_accept(struct loop *l, const struct listener *from, int fd, const char *peer);
+/* At the end of a turn, for each connection in the dirty list. */
+void connection_turn(struct connection *c);
+/* Feeds what was kept and reads on, if the client is ready for it. */
+void connection_resume(struct connection *c);
+/* Sends what is in the output now. May end the connection: then c->client is NULL. */
+void connection_send(struct connection *c);
+/* Ends it at once, whatever it is doing. why: in words, for the log; NULL where the core knows. Not from inside the core. */
+void connection_end(struct connection *c, const char *why);

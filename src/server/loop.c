@@ -1,0 +1,383 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "loop.h"
+
+#include <assert.h>
+
+#include "connection.h"
+#include "handover.h"
+#include "listener.h"
+#include "sotto/base/mem.h"
+#include "sotto/core/shard.h"
+
+/* How often a turn's end is repeated while it makes more work, before the next turn is to have the rest. */
+#define ROUNDS 8
+/* On a stop, clients have so long to take what we still have for them. */
+#define STOP_MS 1000
+
+/* An answer about a password, on its way from a thread of the authenticator. */
+struct auth_result {
+    struct list node;
+    uint64_t tag;
+    enum reason reason;
+    struct rights *rights;
+};
+
+static void on_unfinished(uv_idle_t *h);
+
+static void post(struct loop *l, struct inbox *inbox, struct list *node)
+{
+    struct list one;
+    list_init(&one);
+    list_push_back(&one, node);
+    inbox_push(inbox, &one, 0);
+    loop_wake(l);
+}
+
+void loop_wake(struct loop *l)
+{
+    uv_async_send(&l->bell);
+}
+
+/* ---------------------------------------------------------------- what the shard asks */
+
+void loop_queue(struct loop *l, struct connection *c)
+{
+    if (c->flags & (CONNECTION_QUEUED | CONNECTION_RESUMES))
+        return;
+    c->flags |= CONNECTION_QUEUED;
+    list_push_back(&l->dirty, &c->turn);
+}
+
+void loop_resume(struct loop *l, struct connection *c)
+{
+    if (c->flags & CONNECTION_RESUMES)
+        return;
+    list_remove(&c->turn);
+    c->flags = (uint16_t)((c->flags & ~CONNECTION_QUEUED) | CONNECTION_RESUMES);
+    list_push_back(&l->resume, &c->turn);
+    uv_idle_start(&l->unfinished, on_unfinished);
+}
+
+/* A connection whose output is long already is not left until the end of the turn: what a burst to many makes stays in the
+ * processor's caches, and its memory is used again at once. */
+static void note_hot(struct loop *l, struct connection *c)
+{
+    const uint16_t not_now = CONNECTION_HOT | CONNECTION_BLOCKED | CONNECTION_MOVING;
+    if (c->client == NULL || c->flags & not_now || l->hot_n == LOOP_HOT)
+        return;
+    if (client_outq(c->client)->bytes < LOOP_READ)
+        return;
+    c->flags |= CONNECTION_HOT;
+    l->hot[l->hot_n++] = c;
+}
+
+static void env_wake(void *ctx, void *link)
+{
+    loop_queue(ctx, link);
+    note_hot(ctx, link);
+}
+
+static void env_move(void *ctx, void *link, unsigned to)
+{
+    struct connection *c = link;
+    c->flags |= CONNECTION_MOVING;
+    c->target = (uint16_t)to;
+    loop_queue(ctx, c);
+}
+
+static void env_ring(void *ctx, unsigned to)
+{
+    struct loop *target = &((struct loop *)ctx)->server->loops[to];
+    if (!target->closed)
+        loop_wake(target);
+}
+
+static void take_answer(struct loop *l, uint64_t tag, enum reason reason, struct rights *rights)
+{
+    struct client *c = shard_find_client(l->shard, tag);
+    if (c != NULL)
+        client_authenticated(c, reason, rights, loop_now(l));
+    else
+        rights_unref(rights);
+}
+
+/* On the loop's own thread when the answer was known at once; else on one of the authenticator's. */
+static void on_answer(void *arg, uint64_t tag, enum reason reason, struct rights *rights)
+{
+    struct loop *l = arg;
+    if (pthread_equal(l->thread, pthread_self())) {
+        take_answer(l, tag, reason, rights);
+        return;
+    }
+    struct auth_result *a = mem_alloc(sizeof(*a));
+    *a = (struct auth_result){.tag = tag, .reason = reason, .rights = rights};
+    post(l, &l->answers, &a->node);
+}
+
+static void env_authenticate(void *ctx, struct client *c, const struct auth_request *r)
+{
+    struct loop *l = ctx;
+    authenticator_check(l->server->authenticator, r, on_answer, l, client_handle(c));
+}
+
+static void take_answers(struct loop *l)
+{
+    struct list items, *n;
+    list_init(&items);
+    inbox_take(&l->answers, &items);
+    while ((n = list_pop_front(&items)) != NULL) {
+        struct auth_result *a = container_of(n, struct auth_result, node);
+        take_answer(l, a->tag, a->reason, a->rights);
+        mem_free(a);
+    }
+}
+
+/* ---------------------------------------------------------------- the turn */
+
+void loop_flush_hot(struct loop *l)
+{
+    for (unsigned i = 0; i < l->hot_n; i++) {
+        struct connection *c = l->hot[i];
+        c->flags &= (uint16_t)~CONNECTION_HOT;
+        if (c->client != NULL)
+            connection_send(c);
+    }
+    l->hot_n = 0;
+}
+
+/* Whoever is woken meanwhile is served in the next round. */
+static void walk_dirty(struct loop *l)
+{
+    struct list now, *n;
+    list_init(&now);
+    list_splice(&now, &l->dirty);
+    while ((n = list_pop_front(&now)) != NULL) {
+        struct connection *c = container_of(n, struct connection, turn);
+        c->flags &= (uint16_t)~CONNECTION_QUEUED;
+        connection_turn(c);
+    }
+}
+
+static msec linger_due(const struct loop *l, msec now)
+{
+    if (list_empty(&l->lingering))
+        return MSEC_NEVER;
+    const struct connection *c = container_of(l->lingering.next, struct connection, all);
+    int32_t left = (int32_t)(c->linger_due - (uint32_t)now);
+    return left > 0 ? now + (msec)left : now;
+}
+
+static msec earlier(msec a, msec b)
+{
+    return a < b ? a : b;
+}
+
+static void on_deadline(uv_timer_t *t);
+
+static void arm(struct loop *l)
+{
+    msec now = loop_now(l);
+    msec due = earlier(shard_next_deadline(l->shard), linger_due(l, now));
+    due = earlier(due, earlier(l->accept_again, l->stop_due));
+    if (due == l->armed)
+        return;
+    l->armed = due;
+    if (due == MSEC_NEVER)
+        uv_timer_stop(&l->deadline);
+    else
+        uv_timer_start(&l->deadline, on_deadline, due > now ? due - now : 0, 0);
+}
+
+static void on_turn_end(uv_prepare_t *p)
+{
+    struct loop *l = p->data;
+    bool more = true;
+    for (unsigned i = 0; i < ROUNDS && more; i++) {
+        more = shard_turn_end(l->shard, loop_now(l));
+        if (!list_empty(&l->dirty)) {
+            walk_dirty(l);
+            more = true;
+        }
+        loop_flush_hot(l);
+    }
+    if (more || !list_empty(&l->resume))
+        uv_idle_start(&l->unfinished, on_unfinished);
+    else
+        uv_idle_stop(&l->unfinished);
+    l->turn++;
+    arm(l);
+    if (l->stopping && atomic_load(&l->server->connections) == 0)
+        uv_stop(&l->uv);
+}
+
+static void on_unfinished(uv_idle_t *h)
+{
+    struct loop *l = h->data;
+    struct list now, *n;
+    list_init(&now);
+    list_splice(&now, &l->resume);
+    while ((n = list_pop_front(&now)) != NULL) {
+        struct connection *c = container_of(n, struct connection, turn);
+        c->flags &= (uint16_t)~CONNECTION_RESUMES;
+        connection_resume(c);
+    }
+}
+
+static void end_all(struct list *connections, const char *why)
+{
+    struct list now, *n;
+    list_init(&now);
+    list_splice(&now, connections);
+    while ((n = list_pop_front(&now)) != NULL) {
+        struct connection *c = container_of(n, struct connection, all);
+        list_push_back(connections, n);
+        if (c->client != NULL)
+            connection_end(c, why);
+    }
+}
+
+static void end_lingering(struct loop *l)
+{
+    while (linger_due(l, loop_now(l)) <= loop_now(l)) {
+        struct connection *c = container_of(l->lingering.next, struct connection, all);
+        connection_end(c, "the peer did not take its last bytes in time");
+    }
+}
+
+static void on_deadline(uv_timer_t *t)
+{
+    struct loop *l = t->data;
+    l->armed = MSEC_NEVER;
+    shard_tick(l->shard, loop_now(l));
+    end_lingering(l);
+    if (loop_now(l) >= l->accept_again) {
+        l->accept_again = MSEC_NEVER;
+        listener_retry(l);
+    }
+    if (loop_now(l) >= l->stop_due) {
+        l->stop_due = MSEC_NEVER;
+        end_all(&l->connections, "the server stops, and the peer did not take its last bytes in time");
+        end_all(&l->lingering, "the server stops, and the peer did not take its last bytes in time");
+    }
+}
+
+/* ---------------------------------------------------------------- mail, stop */
+
+static void begin_stop(struct loop *l)
+{
+    l->stopping = true;
+    l->stop_due = loop_now(l) + STOP_MS;
+    l->accept_again = MSEC_NEVER;
+    listener_detach(l);
+    for (struct list *n = l->connections.next; n != &l->connections; n = n->next) {
+        struct connection *c = container_of(n, struct connection, all);
+        if (c->client == NULL)
+            continue;
+        client_end(c->client, REASON_SERVER_SHUTTING_DOWN, loop_now(l));
+        loop_queue(l, c);
+    }
+}
+
+static void on_bell(uv_async_t *a)
+{
+    struct loop *l = a->data;
+    handover_receive(l);
+    take_answers(l);
+    listener_receive(l);
+    if (atomic_exchange(&l->wants_handshake, false) && !l->stopping)
+        listener_retry(l);
+    shard_mail(l->shard, loop_now(l));
+    loop_flush_hot(l);
+    if (atomic_load(&l->server->stopping) && !l->stopping)
+        begin_stop(l);
+}
+
+/* ---------------------------------------------------------------- life */
+
+static void init_lists(struct loop *l)
+{
+    inbox_init(&l->arrivals);
+    inbox_init(&l->accepted);
+    inbox_init(&l->answers);
+    list_init(&l->connections);
+    list_init(&l->lingering);
+    list_init(&l->dirty);
+    list_init(&l->resume);
+    l->armed = l->accept_again = l->stop_due = MSEC_NEVER;
+}
+
+static void init_handles(struct loop *l)
+{
+    uv_prepare_init(&l->uv, &l->turn_end);
+    uv_idle_init(&l->uv, &l->unfinished);
+    uv_timer_init(&l->uv, &l->deadline);
+    l->bell.data = l->turn_end.data = l->unfinished.data = l->deadline.data = l;
+    uv_prepare_start(&l->turn_end, on_turn_end);
+}
+
+int loop_init(struct loop *l, struct server *s, unsigned number)
+{
+    *l = (struct loop){.number = number, .server = s};
+    init_lists(l);
+    int err = uv_loop_init(&l->uv);
+    if (err != 0)
+        return err;
+    err = uv_async_init(&l->uv, &l->bell, on_bell);
+    if (err != 0) {
+        uv_loop_close(&l->uv);
+        return err;
+    }
+    init_handles(l);
+    struct shard_env env = {l, env_wake, env_authenticate, env_move, env_ring};
+    l->shard = shard_new(s->broker, number, &env, &memory_store_ops, &l->store);
+    l->plain = mem_alloc(LOOP_HEADROOM + LOOP_READ);
+    l->transport = (struct transport_loop){
+        .uv = &l->uv, .pool = shard_pool(l->shard), .read_buf = mem_alloc(LOOP_READ), .read_cap = LOOP_READ};
+    return 0;
+}
+
+void loop_run(struct loop *l)
+{
+    l->thread = pthread_self();
+    uv_update_time(&l->uv);
+    uv_run(&l->uv, UV_RUN_DEFAULT);
+}
+
+void loop_close(struct loop *l)
+{
+    assert(list_empty(&l->connections) && list_empty(&l->lingering));
+    listener_detach(l);
+    uv_close((uv_handle_t *)&l->bell, NULL);
+    uv_close((uv_handle_t *)&l->turn_end, NULL);
+    uv_close((uv_handle_t *)&l->unfinished, NULL);
+    uv_close((uv_handle_t *)&l->deadline, NULL);
+    uv_run(&l->uv, UV_RUN_DEFAULT);
+    int err = uv_loop_close(&l->uv);
+    assert(err == 0);
+    (void)err;
+    l->closed = true;
+}
+
+static void drop_answers(struct loop *l)
+{
+    struct list items, *n;
+    list_init(&items);
+    inbox_take(&l->answers, &items);
+    while ((n = list_pop_front(&items)) != NULL) {
+        struct auth_result *a = container_of(n, struct auth_result, node);
+        rights_unref(a->rights);
+        mem_free(a);
+    }
+}
+
+void loop_fini(struct loop *l)
+{
+    drop_answers(l);
+    shard_free(l->shard);
+    inbox_fini(&l->arrivals);
+    inbox_fini(&l->accepted);
+    inbox_fini(&l->answers);
+    mem_free(l->plain);
+    mem_free(l->transport.read_buf);
+    mem_free(l->acceptors);
+}

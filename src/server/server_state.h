@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * What the loops of one server share. Everything is set before the loops start and never changes while
+ * they run, but for the counters, which are atomics.
+ */
+#pragma once
+
+#include <stdatomic.h>
+
+#include "sotto/server/server.h"
+#include "sotto/store/authenticator.h"
+
+struct listener;
+struct loop;
+
+struct server {
+    const struct config *config;
+    struct broker *broker;
+    struct authenticator *authenticator;
+    struct listener *listeners;
+    size_t listeners_n;
+    struct loop *loops;
+    unsigned loops_n;
+    uint32_t max_connections, max_handshakes;
+    _Atomic uint32_t connections; /* accepted and not yet closed, in all loops and between them */
+    _Atomic uint32_t handshakes;  /* of TLS, in progress */
+    _Atomic msec accept_complained; /* when we last said that accept failed */
+    atomic_bool stopping;
+};
+
+/* Takes one of the places for connections, or for handshakes; false when all are taken. Any loop. */
+bool server_take_connection(struct server *s);
+bool server_take_handshake(struct server *s);
+/* Gives it back. A free place for a handshake wakes the loops that wait for one; the last connection, while the server stops, wakes
+ * all. */
+void server_give_connection(struct server *s);
+void server_give_handshake(struct server *s);
+/* Any thread. Tells all loops to close their listeners, take leave of their clients and end. */
+void server_begin_stop(struct server *s);
