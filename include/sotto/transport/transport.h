@@ -7,6 +7,7 @@
  *   owner's outq -> transport_send -> [TLS] -> uv_try_write, one vectored write
  *
  * An idle transport holds no buffer: ciphertext is read into the loop's buffer, plaintext goes where room() says.
+ * The process must ignore SIGPIPE: libuv writes to sockets that the peer has closed.
  * Life: new -> start -> ... -> close -> closed event, after which the memory is gone. Nothing is freed anywhere else.
  */
 #pragma once

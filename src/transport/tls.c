@@ -1,0 +1,397 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * TLS as a filter: wolfSSL works on memory and never sees a socket.
+ *
+ *   loop's read buffer -> in -> wolfSSL_accept / wolfSSL_read -> room()/data()
+ *   the owner's outq -> up to 16 KiB gathered on the stack -> wolfSSL_write -> out -> one vectored write
+ *
+ * A record costs far more than a packet, so everything that waits goes into as few records as possible. Ciphertext is
+ * copied into `out` (chunks of the loop's pool) and flushed once per call. While the kernel refuses, nothing is
+ * encrypted: the owner's queue is where bytes wait, so that limits and policies hold there.
+ *
+ * When the owner has no room, the rest of the read buffer is kept aside in `rest`, and the socket isn't read until it is
+ * worked through; so `rest` never holds more than one read. Idle connections hold neither `rest` nor `out`, and
+ * silent ones no wolfSSL object: it is made with the first byte.
+ */
+#include "transport_private.h"
+
+#include <assert.h>
+#include <stdio.h>
+
+#include "sotto/base/buf.h"
+#include "sotto/base/mem.h"
+#include "tls_private.h"
+
+#define RECORD_MAX ((size_t)16 * 1024)
+/* Ciphertext in `out` at which it is flushed, within one call. */
+#define FLUSH_AT ((size_t)64 * 1024)
+/* Handshakes in one turn of a loop; the others wait for the next one. */
+#define HANDSHAKE_BUDGET_NS (UINT64_C(5) * 1000 * 1000)
+
+struct tls {
+    struct tls_context *context;
+    WOLFSSL *ssl; /* NULL until the first byte */
+    const uint8_t *in;
+    size_t in_n; /* ciphertext not yet taken by wolfSSL, during a call only */
+    struct buf rest;
+    struct outq out;
+    struct pool *pool; /* for out, during a call only */
+    bool *moved;       /* on the stack of tls_pump while it runs: set when the owner gives t away inside an event */
+    struct client_hello hello;
+    bool established;
+    bool answered; /* something was sent */
+    bool in_is_rest;
+    bool said_goodbye;
+};
+
+/* ---- wolfSSL's side ---- */
+
+int tls_take_cipher(WOLFSSL *ssl, char *buf, int size, void *arg)
+{
+    (void)ssl;
+    struct tls *s = arg;
+    if (s->in_n == 0)
+        return WOLFSSL_CBIO_ERR_WANT_READ;
+    size_t n = (size_t)size < s->in_n ? (size_t)size : s->in_n;
+    memcpy(buf, s->in, n);
+    s->in += n;
+    s->in_n -= n;
+    return (int)n;
+}
+
+int tls_give_cipher(WOLFSSL *ssl, char *buf, int size, void *arg)
+{
+    (void)ssl;
+    struct tls *s = arg;
+    assert(s->pool != NULL);
+    if (!outq_append(&s->out, s->pool, buf, (size_t)size))
+        return WOLFSSL_CBIO_ERR_GENERAL;
+    s->answered = true;
+    return size;
+}
+
+struct tls *tls_new(struct tls_context *context)
+{
+    struct tls *s = mem_alloc(sizeof(*s));
+    s->context = context;
+    outq_init(&s->out);
+    return s;
+}
+
+void tls_free(struct tls *s, struct pool *pool)
+{
+    if (s == NULL)
+        return;
+    if (s->ssl != NULL)
+        wolfSSL_free(s->ssl);
+    buf_fini(&s->rest);
+    if (pool != NULL)
+        outq_fini(&s->out, pool);
+    tls_context_unref(s->context);
+    mem_free(s);
+}
+
+static bool make_object(struct tls *s)
+{
+    s->ssl = wolfSSL_new(tls_context_native(s->context));
+    if (s->ssl == NULL)
+        return false;
+    wolfSSL_SetIOReadCtx(s->ssl, s);
+    wolfSSL_SetIOWriteCtx(s->ssl, s);
+    return true;
+}
+
+/* ---- Failure ---- */
+
+static int alert_received(WOLFSSL *ssl)
+{
+    WOLFSSL_ALERT_HISTORY h;
+    if (ssl == NULL || wolfSSL_get_alert_history(ssl, &h) != WOLFSSL_SUCCESS)
+        return -1;
+    /* A close_notify (0) is no trouble. */
+    return h.last_rx.code > 0 ? h.last_rx.code : -1;
+}
+
+static void tell_trouble(struct transport *t, int error, const char *closed)
+{
+    struct tls *s = t->tls;
+    struct tls_trouble f = {.context = s->context,
+                            .hello = &s->hello,
+                            .error = error,
+                            .alert_received = alert_received(s->ssl),
+                            .answered = s->answered,
+                            .closed = closed};
+    char why[256];
+    const char *hint = tls_trouble_in_words(&f, why, sizeof(why));
+    stream_ended(t, why, hint, !s->established);
+}
+
+static void fail(struct transport *t, int error)
+{
+    /* The alert that wolfSSL has written for the peer goes out before the socket is closed. */
+    stream_flush_last(t, &t->tls->out);
+    t->broken = true;
+    tell_trouble(t, error, NULL);
+}
+
+void tls_eof(struct transport *t, const char *why, const char *hint)
+{
+    if (t->tls->established)
+        stream_ended(t, why, hint, false);
+    else
+        tell_trouble(t, 0, why);
+}
+
+/* ---- Input ---- */
+
+bool tls_holds(const struct transport *t)
+{
+    const struct tls *s = t->tls;
+    return s->rest.n > 0 || s->in_n > 0 || (s->established && wolfSSL_pending(s->ssl) > 0);
+}
+
+bool tls_is_pumping(const struct tls *s)
+{
+    return s->moved != NULL;
+}
+
+size_t tls_room(struct transport *t)
+{
+    struct tls *s = t->tls;
+    if (s->established) {
+        size_t cap = 0;
+        return t->events->room(t->owner, &cap) != NULL ? t->loop->read_cap : 0;
+    }
+    bool this_turn = t->loop->handshake_turn == uv_now(t->loop->uv);
+    return this_turn && t->loop->handshake_ns >= HANDSHAKE_BUDGET_NS ? 0 : t->loop->read_cap;
+}
+
+static void count_handshake(struct transport_loop *loop, uint64_t ns)
+{
+    uint64_t turn = uv_now(loop->uv);
+    if (loop->handshake_turn != turn) {
+        loop->handshake_turn = turn;
+        loop->handshake_ns = 0;
+    }
+    loop->handshake_ns += ns;
+}
+
+/* One step of the handshake. True: it is done, and t is still ours. */
+static bool shake_hands(struct transport *t, const bool *moved)
+{
+    struct tls *s = t->tls;
+    if (s->ssl == NULL) {
+        client_hello_read(&s->hello, bytes_of(s->in, s->in_n));
+        if (!make_object(s)) {
+            fail(t, MEMORY_E);
+            return false;
+        }
+    }
+    uint64_t before = uv_hrtime();
+    int rc = wolfSSL_accept(s->ssl);
+    count_handshake(t->loop, uv_hrtime() - before);
+    if (rc != WOLFSSL_SUCCESS) {
+        int error = wolfSSL_get_error(s->ssl, rc);
+        if (error == WOLFSSL_ERROR_WANT_READ)
+            stream_flush(t, &s->out);
+        else
+            fail(t, error);
+        return false;
+    }
+    s->established = true;
+    stream_flush(t, &s->out);
+    t->events->established(t->owner);
+    if (*moved || t->closing)
+        return false;
+    if (t->wanted && t->writing == NULL && !t->broken) {
+        t->wanted = false;
+        t->events->drained(t->owner);
+    }
+    return !*moved && !t->closing;
+}
+
+/* One wolfSSL_read into the owner's room. True: there may be more, and t is still ours. */
+static bool read_some(struct transport *t, const bool *moved)
+{
+    struct tls *s = t->tls;
+    size_t cap = 0;
+    uint8_t *room = t->events->room(t->owner, &cap);
+    if (room == NULL || cap == 0)
+        return false;
+    int n = wolfSSL_read(s->ssl, room, cap < INT32_MAX ? (int)cap : INT32_MAX);
+    if (n > 0) {
+        t->events->data(t->owner, (size_t)n);
+        return !*moved && !t->closing && !t->ended && t->reading;
+    }
+    int error = wolfSSL_get_error(s->ssl, n);
+    if (error == WOLFSSL_ERROR_WANT_READ)
+        return false;
+    if (error == WOLFSSL_ERROR_ZERO_RETURN)
+        stream_ended(t, NULL, NULL, false);
+    else
+        fail(t, error);
+    return false;
+}
+
+/* What is left of the input is put where it may stay after this call. */
+static bool keep_rest(struct tls *s)
+{
+    bool ok = true;
+    if (s->in_is_rest)
+        buf_consume(&s->rest, s->rest.n - s->in_n);
+    else
+        ok = buf_append(&s->rest, s->in, s->in_n);
+    s->in = NULL;
+    s->in_n = 0;
+    s->in_is_rest = false;
+    return ok;
+}
+
+/* Works through `in`. Afterwards t may be on another loop. */
+static void tls_pump(struct transport *t)
+{
+    struct tls *s = t->tls;
+    bool moved = false;
+    s->moved = &moved;
+    s->pool = t->loop->pool;
+    if (s->established || shake_hands(t, &moved)) {
+        while (read_some(t, &moved))
+            continue;
+    }
+    if (moved)
+        return;
+    s->moved = NULL;
+    if (t->closing || t->ended) {
+        s->in = NULL;
+        s->in_n = 0;
+        return;
+    }
+    if (!keep_rest(s)) {
+        stream_fail(t, UV_ENOMEM);
+        return;
+    }
+    /* An answer of wolfSSL's own (a key update). */
+    if (s->out.bytes > 0)
+        stream_flush(t, &s->out);
+    if (t->closing || t->ended || !t->reading)
+        return;
+    if (tls_holds(t)) {
+        stream_pause(t);
+        stream_kick(t);
+    } else {
+        stream_unkick(t);
+        stream_resume(t);
+    }
+}
+
+void tls_input(struct transport *t, const uint8_t *p, size_t n)
+{
+    struct tls *s = t->tls;
+    assert(s->rest.n == 0 && s->in_n == 0);
+    s->rest.max = t->loop->read_cap;
+    s->in = p;
+    s->in_n = n;
+    tls_pump(t);
+}
+
+void tls_go_on(struct transport *t)
+{
+    struct tls *s = t->tls;
+    assert(s->in_n == 0);
+    s->in_is_rest = s->rest.n > 0;
+    s->in = s->rest.p;
+    s->in_n = s->rest.n;
+    tls_pump(t);
+}
+
+/* ---- Output ---- */
+
+int tls_flush(struct transport *t)
+{
+    return stream_flush(t, &t->tls->out);
+}
+
+size_t tls_unsent(const struct tls *s)
+{
+    return s->out.bytes;
+}
+
+/* The front of q as one piece of at most RECORD_MAX: where it lies, or gathered in scratch. */
+static struct bytes gather(const struct outq *q, uint8_t *scratch)
+{
+    struct bytes v[RECORD_MAX / 512];
+    unsigned n = outq_peek(q, v, sizeof(v) / sizeof(v[0]));
+    if (n == 1 || v[0].n >= RECORD_MAX)
+        return bytes_of(v[0].p, v[0].n < RECORD_MAX ? v[0].n : RECORD_MAX);
+    size_t used = 0;
+    for (unsigned i = 0; i < n && used < RECORD_MAX; i++) {
+        size_t part = v[i].n < RECORD_MAX - used ? v[i].n : RECORD_MAX - used;
+        memcpy(scratch + used, v[i].p, part);
+        used += part;
+    }
+    return bytes_of(scratch, used);
+}
+
+/* Encrypts from the front of q, up to FLUSH_AT. False: broken. */
+static bool encrypt_some(struct transport *t, struct outq *q)
+{
+    struct tls *s = t->tls;
+    uint8_t scratch[RECORD_MAX];
+    s->pool = t->loop->pool;
+    while (q->bytes > 0 && s->out.bytes < FLUSH_AT) {
+        struct bytes record = gather(q, scratch);
+        int n = wolfSSL_write(s->ssl, record.p, (int)record.n);
+        if (n <= 0)
+            return false;
+        outq_consume(q, t->loop->pool, (size_t)n);
+    }
+    return true;
+}
+
+int tls_send(struct transport *t, struct outq *q)
+{
+    struct tls *s = t->tls;
+    if (!s->established)
+        return 0;
+    while (q->bytes > 0) {
+        if (!encrypt_some(t, q))
+            return stream_fail(t, UV_EPROTO);
+        int rc = stream_flush(t, &s->out);
+        if (rc < 0 || (rc == 0 && q->bytes > 0))
+            return rc;
+    }
+    return 1;
+}
+
+void tls_say_goodbye(struct transport *t)
+{
+    struct tls *s = t->tls;
+    if (!s->established || s->said_goodbye)
+        return;
+    s->said_goodbye = true;
+    s->pool = t->loop->pool;
+    wolfSSL_shutdown(s->ssl);
+    stream_flush_last(t, &s->out);
+}
+
+/* ---- Moving, describing ---- */
+
+bool tls_leave(struct transport *t)
+{
+    struct tls *s = t->tls;
+    if (s->moved != NULL && !keep_rest(s))
+        return false;
+    if (s->moved != NULL)
+        *s->moved = true;
+    s->moved = NULL;
+    s->pool = NULL;
+    return true;
+}
+
+void tls_describe(const struct tls *s, char *out, size_t cap)
+{
+    if (s->established)
+        snprintf(out, cap, "%s %s", wolfSSL_get_version(s->ssl), wolfSSL_get_cipher_name(s->ssl));
+    else
+        snprintf(out, cap, "TLS, no handshake yet");
+}

@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * A listener's WOLFSSL_CTX: made once, never changed, shared by all loops; connections hold it by reference, so a
+ * reload leaves the old ones as they are.
+ *
+ * Off, always: everything below TLS 1.2 (by the method), suites that are no ECDHE AEAD (by the list; the packaged
+ * library has RC4, null and anonymous ones compiled in), renegotiation (never compiled in), the session cache (33 entries under
+ * one global lock), and tickets, whose keys would die with this object.
+ */
+#include "tls_private.h"
+
+#include <assert.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <time.h>
+
+#include <wolfssl/wolfcrypt/asn.h>
+#include <wolfssl/wolfcrypt/asn_public.h>
+
+#include "sotto/base/log.h"
+#include "sotto/base/mem.h"
+#include "tls_files_private.h"
+#include "tls_suites_private.h"
+
+struct tls_context {
+    atomic_uint refs;
+    WOLFSSL_CTX *native;
+    enum tls_version min_version;
+    bool is_rsa;
+};
+
+/* What goes wrong while a context is made: one line, and the setting it belongs to. */
+struct complaint {
+    char *text;
+    size_t cap;
+    const char *setting;
+};
+
+int tls_init(void)
+{
+    return wolfSSL_Init() == WOLFSSL_SUCCESS ? 0 : -1;
+}
+
+void tls_fini(void)
+{
+    wolfSSL_Cleanup();
+}
+
+WOLFSSL_CTX *tls_context_native(const struct tls_context *c)
+{
+    return c->native;
+}
+
+enum tls_version tls_context_min_version(const struct tls_context *c)
+{
+    return c->min_version;
+}
+
+bool tls_context_is_rsa(const struct tls_context *c)
+{
+    return c->is_rsa;
+}
+
+struct tls_context *tls_context_ref(struct tls_context *c)
+{
+    atomic_fetch_add_explicit(&c->refs, 1, memory_order_relaxed);
+    return c;
+}
+
+void tls_context_unref(struct tls_context *c)
+{
+    if (c == NULL || atomic_fetch_sub_explicit(&c->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    wolfSSL_CTX_free(c->native);
+    mem_free(c);
+}
+
+/* ---- The certificate itself: kind of key, dates ---- */
+
+static bool calendar_time(const uint8_t *der, int n, time_t *out)
+{
+    const byte *date;
+    byte format;
+    int length;
+    struct tm tm = {0};
+    if (wc_GetDateInfo(der, n, &date, &format, &length) != 0 ||
+        wc_GetDateAsCalendarTime(date, length, format, &tm) != 0)
+        return false;
+    *out = timegm(&tm);
+    return true;
+}
+
+static void warn_date(const char *path, const char *what, time_t when, const char *hint)
+{
+    char day[32];
+    struct tm tm;
+    gmtime_r(&when, &tm);
+    strftime(day, sizeof(day), "%Y-%m-%dT%H:%M:%SZ", &tm);
+    log_event(LOG_WARN, "tls.certificate", LF_STR("file", path), LF_STR("reason", what), LF_STR("date", day),
+              LF_STR("hint", hint));
+}
+
+static void check_dates(const DecodedCert *d, const char *path)
+{
+    time_t now = time(NULL);
+    time_t from, until;
+    if (d->beforeDate == NULL || d->afterDate == NULL || !calendar_time(d->beforeDate, d->beforeDateLen, &from) ||
+        !calendar_time(d->afterDate, d->afterDateLen, &until))
+        return;
+    if (until < now)
+        warn_date(path, "the certificate has expired: clients will refuse it", until,
+                  "renew it, or make a new one with `sotto cert init DIR --force`");
+    else if (from > now)
+        warn_date(path, "the certificate is not valid yet: clients will refuse it", from,
+                  "check this machine's clock, then the certificate");
+}
+
+/* wolfSSL takes what it can parse; this finds out what it is. False: no certificate in the file. */
+static bool look_at_certificate(struct tls_context *c, const struct pem_file *f, const char *path)
+{
+    struct bytes pem = pem_block(f, "CERTIFICATE");
+    DerBuffer *der = NULL;
+    if (pem.n == 0 || wc_PemToDer(pem.p, (long)pem.n, CERT_TYPE, &der, NULL, NULL, NULL) != 0) {
+        wc_FreeDer(&der);
+        return false;
+    }
+    DecodedCert *d = mem_alloc(sizeof(*d));
+    wc_InitDecodedCert(d, der->buffer, der->length, NULL);
+    bool ok = wc_ParseCert(d, CERT_TYPE, NO_VERIFY, NULL) == 0;
+    if (ok) {
+        c->is_rsa = d->keyOID == RSAk || d->keyOID == RSAPSSk;
+        check_dates(d, path);
+    }
+    wc_FreeDecodedCert(d);
+    mem_free(d);
+    wc_FreeDer(&der);
+    return ok;
+}
+
+/* ---- Steps of making ---- */
+
+static bool load_certificate(struct tls_context *c, const struct tls_settings *s, struct complaint *wrong)
+{
+    struct pem_file cert, chain = {0};
+    bool ok = false;
+    wrong->setting = "cert";
+    if (!pem_file_read(&cert, s->cert, wrong->text, wrong->cap))
+        return false;
+    if (!look_at_certificate(c, &cert, s->cert)) {
+        snprintf(wrong->text, wrong->cap, "%s holds no certificate: it must be a PEM file with -----BEGIN CERTIFICATE-----",
+                 s->cert);
+        goto out;
+    }
+    if (s->chain != NULL) {
+        wrong->setting = "chain";
+        if (!pem_file_read(&chain, s->chain, wrong->text, wrong->cap))
+            goto out;
+        if (pem_block(&chain, "CERTIFICATE").n == 0) {
+            snprintf(wrong->text, wrong->cap, "%s holds no certificate: leave chain out where there are no intermediates",
+                     s->chain);
+            goto out;
+        }
+        pem_file_append(&cert, &chain);
+    }
+    ok = wolfSSL_CTX_use_certificate_chain_buffer(c->native, (const unsigned char *)cert.p, (long)cert.n) ==
+         WOLFSSL_SUCCESS;
+    if (!ok)
+        snprintf(wrong->text, wrong->cap, "%s can't be used: wolfSSL does not understand a certificate in it (damaged?)",
+                 s->chain != NULL ? s->chain : s->cert);
+out:
+    pem_file_free(&cert);
+    pem_file_free(&chain);
+    return ok;
+}
+
+static bool holds_encrypted_key(const struct pem_file *f)
+{
+    return pem_block(f, "ENCRYPTED PRIVATE KEY").n > 0 || strstr(f->p, "Proc-Type: 4,ENCRYPTED") != NULL;
+}
+
+static bool load_key(struct tls_context *c, const struct tls_settings *s, struct complaint *wrong)
+{
+    struct pem_file key;
+    wrong->setting = "key";
+    if (!pem_file_read(&key, s->key, wrong->text, wrong->cap))
+        return false;
+    struct bytes pem = pem_block(&key, "PRIVATE KEY");
+    bool ok = false;
+    if (pem.n == 0)
+        snprintf(wrong->text, wrong->cap, "%s holds no private key: it must be a PEM file with -----BEGIN PRIVATE KEY-----",
+                 s->key);
+    else if (holds_encrypted_key(&key))
+        snprintf(wrong->text, wrong->cap,
+                 "%s is locked with a passphrase, which is not supported yet: unlock it with openssl pkey -in %s -out NEW.key",
+                 s->key, s->key);
+    else if (wolfSSL_CTX_use_PrivateKey_buffer(c->native, pem.p, (long)pem.n, WOLFSSL_FILETYPE_PEM) != WOLFSSL_SUCCESS ||
+             wolfSSL_CTX_check_private_key(c->native) != WOLFSSL_SUCCESS)
+        snprintf(wrong->text, wrong->cap,
+                 "%s is not the key of the certificate %s, or no RSA or EC key: name the pair that belongs together",
+                 s->key, s->cert);
+    else
+        ok = true;
+    pem_file_free(&key);
+    return ok;
+}
+
+static bool set_suites(struct tls_context *c, const struct tls_settings *s, struct complaint *wrong)
+{
+    char list[SUITE_LIST_MAX];
+    wrong->setting = "ciphers";
+    if (!tls_suites_list(s, list, wrong->text, wrong->cap))
+        return false;
+    if (list[0] != '\0' && wolfSSL_CTX_set_cipher_list(c->native, list) == WOLFSSL_SUCCESS)
+        return true;
+    snprintf(wrong->text, wrong->cap, "this build of wolfSSL takes none of the suites %s", list);
+    return false;
+}
+
+static bool make_native(struct tls_context *c, const struct tls_settings *s, struct complaint *wrong)
+{
+    wrong->setting = "min_version";
+    if (s->min_version > s->max_version) {
+        snprintf(wrong->text, wrong->cap, "min_version is newer than max_version: no client could connect");
+        return false;
+    }
+    c->min_version = s->min_version;
+    c->native = wolfSSL_CTX_new(s->max_version == TLS_1_2   ? wolfTLSv1_2_server_method()
+                                : s->min_version == TLS_1_3 ? wolfTLSv1_3_server_method()
+                                                            : wolfSSLv23_server_method());
+    wrong->setting = NULL;
+    if (c->native == NULL) {
+        snprintf(wrong->text, wrong->cap, "wolfSSL can't make a context: there is no memory");
+        return false;
+    }
+    if (s->min_version != s->max_version &&
+        wolfSSL_CTX_SetMinVersion(c->native, WOLFSSL_TLSV1_2) != WOLFSSL_SUCCESS) {
+        snprintf(wrong->text, wrong->cap, "this build of wolfSSL has no TLS 1.2");
+        return false;
+    }
+    return true;
+}
+
+static void set_fixed(WOLFSSL_CTX *native)
+{
+    int groups[] = {WOLFSSL_ECC_SECP256R1, WOLFSSL_ECC_X25519, WOLFSSL_ECC_SECP384R1};
+    wolfSSL_CTX_set_groups(native, groups, sizeof(groups) / sizeof(groups[0]));
+    wolfSSL_CTX_set_verify(native, WOLFSSL_VERIFY_NONE, NULL);
+    wolfSSL_CTX_set_session_cache_mode(native, WOLFSSL_SESS_CACHE_OFF);
+    wolfSSL_CTX_NoTicketTLSv12(native);
+    wolfSSL_CTX_no_ticket_TLSv13(native);
+    wolfSSL_CTX_SetIORecv(native, tls_take_cipher);
+    wolfSSL_CTX_SetIOSend(native, tls_give_cipher);
+}
+
+struct tls_context *tls_context_new(const struct tls_settings *s, char *err, size_t err_cap, const char **setting)
+{
+    assert(s->cert != NULL && s->key != NULL);
+    struct complaint wrong = {err, err_cap, NULL};
+    struct tls_context *c = mem_alloc(sizeof(*c));
+    atomic_init(&c->refs, 1);
+    bool ok = make_native(c, s, &wrong) && set_suites(c, s, &wrong);
+    if (ok) {
+        set_fixed(c->native);
+        ok = load_certificate(c, s, &wrong) && load_key(c, s, &wrong);
+    }
+    if (ok)
+        return c;
+    if (setting != NULL)
+        *setting = wrong.setting;
+    tls_context_unref(c);
+    return NULL;
+}
+
+/* ---- The library ---- */
+
+#if defined(WOLFSSL_AESNI) || defined(USE_INTEL_SPEEDUP) || defined(WOLFSSL_ARMASM)
+#define ASSEMBLY "with assembly"
+#else
+#define ASSEMBLY "no assembly"
+#endif
+#ifdef OPENSSL_EXTRA
+#define BUILD "packaged"
+#else
+#define BUILD "native"
+#endif
+
+const char *tls_library(void)
+{
+    return "wolfSSL " LIBWOLFSSL_VERSION_STRING " (" BUILD ", " ASSEMBLY ")";
+}

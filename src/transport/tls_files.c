@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "tls_files_private.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "sotto/base/mem.h"
+
+#define PEM_MAX ((off_t)1024 * 1024)
+
+static void say_why(const char *path, int error, char *err, size_t cap)
+{
+    struct stat st;
+    if (error == ENOENT)
+        snprintf(err, cap, "%s does not exist: check the path, or make certificates with `sotto cert init DIR`", path);
+    else if (error == EACCES && stat(path, &st) == 0)
+        snprintf(err, cap,
+                 "%s can't be read by user %u (it is mode %04o, owner %u): "
+                 "sudo chown %u %s && sudo chmod 0600 %s",
+                 path, (unsigned)geteuid(), (unsigned)st.st_mode & 07777u, (unsigned)st.st_uid, (unsigned)geteuid(), path,
+                 path);
+    else if (error == EACCES)
+        snprintf(err, cap, "%s can't be reached by user %u: let it enter the folders (namei -l %s shows which one refuses)",
+                 path, (unsigned)geteuid(), path);
+    else if (error == EISDIR)
+        snprintf(err, cap, "%s is a folder: name the PEM file in it", path);
+    else if (error == EFBIG)
+        snprintf(err, cap, "%s is larger than 1 MiB: it is no PEM file of ours", path);
+    else
+        snprintf(err, cap, "%s can't be read: %s", path, strerror(error));
+}
+
+static int read_whole(struct pem_file *f, int fd)
+{
+    struct stat st;
+    if (fstat(fd, &st) != 0)
+        return errno;
+    if (S_ISDIR(st.st_mode))
+        return EISDIR;
+    if (st.st_size > PEM_MAX)
+        return EFBIG;
+    size_t cap = st.st_size > 0 ? (size_t)st.st_size : (size_t)PEM_MAX;
+    f->p = mem_alloc(cap + 1);
+    while (f->n < cap) {
+        ssize_t n = read(fd, f->p + f->n, cap - f->n);
+        if (n < 0 && errno != EINTR)
+            return errno;
+        if (n == 0)
+            break;
+        f->n += n > 0 ? (size_t)n : 0;
+    }
+    f->p[f->n] = '\0';
+    return 0;
+}
+
+bool pem_file_read(struct pem_file *f, const char *path, char *err, size_t err_cap)
+{
+    *f = (struct pem_file){0};
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int error = fd < 0 ? errno : read_whole(f, fd);
+    if (fd >= 0)
+        close(fd);
+    if (error == 0)
+        return true;
+    pem_file_free(f);
+    say_why(path, error, err, err_cap);
+    return false;
+}
+
+void pem_file_free(struct pem_file *f)
+{
+    if (f->p != NULL)
+        bytes_wipe(f->p, f->n);
+    mem_free(f->p);
+    *f = (struct pem_file){0};
+}
+
+void pem_file_append(struct pem_file *f, const struct pem_file *more)
+{
+    char *p = mem_alloc(f->n + more->n + 2);
+    memcpy(p, f->p, f->n);
+    p[f->n] = '\n';
+    memcpy(p + f->n + 1, more->p, more->n);
+    size_t n = f->n + 1 + more->n;
+    pem_file_free(f);
+    *f = (struct pem_file){p, n};
+}
+
+/* The label of a "-----BEGIN label-----" line ends with what is wanted. */
+static bool label_ends_with(const char *label, const char *end, const char *wanted)
+{
+    size_t n = strlen(wanted);
+    return (size_t)(end - label) >= n && memcmp(end - n, wanted, n) == 0;
+}
+
+struct bytes pem_block(const struct pem_file *f, const char *label)
+{
+    const char *begin = f->p;
+    while (begin != NULL && (begin = strstr(begin, "-----BEGIN ")) != NULL) {
+        const char *name = begin + strlen("-----BEGIN ");
+        const char *name_end = strstr(name, "-----");
+        if (name_end == NULL)
+            break;
+        const char *end = strstr(name_end + 5, "-----END ");
+        end = end != NULL ? strstr(end + strlen("-----END "), "-----") : NULL;
+        if (end == NULL)
+            break;
+        if (label_ends_with(name, name_end, label))
+            return bytes_of(begin, (size_t)(end + 5 - begin));
+        begin = end + 5;
+    }
+    return (struct bytes){NULL, 0};
+}
