@@ -24,9 +24,9 @@
 #include "sotto/base/mem.h"
 #include "sotto/base/rwlock.h"
 #include "sotto/codec/topic.h"
-#include "sotto/core/edge.h"
-#include "sotto/core/matches.h"
-#include "sotto/core/subs.h"
+#include "edge.h"
+#include "index_matches.h"
+#include "index_subs.h"
 
 struct index_node {
     struct subs subs;

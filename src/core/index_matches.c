@@ -4,7 +4,7 @@
  * runs first, into the spare half of the list and back: n entries in r runs cost n log r, no
  * choice of handles costs more, and nothing recurses.
  */
-#include "sotto/core/matches.h"
+#include "index_matches.h"
 
 #include "sotto/base/mem.h"
 

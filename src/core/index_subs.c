@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "sotto/core/subs.h"
+#include "index_subs.h"
 
 #include <assert.h>
 
 #include "sotto/base/mem.h"
-#include "sotto/core/matches.h"
+#include "index_matches.h"
 
 #define CHUNK_FIRST 4 /* entries of a new chunk */
 

@@ -14,7 +14,7 @@
 #include "sotto/core/index.h"
 
 #include "sotto/base/mem.h"
-#include "sotto/core/matches.h"
+#include "index_matches.h"
 
 #define CACHE_SETS 2048
 #define CACHE_WAYS 2
