@@ -160,7 +160,7 @@ static void an_event_after_a_quiet_time_is_written_promptly(void **state)
 static void equal_events_of_one_address_become_one_line_with_a_count(void **state)
 {
     (void)state;
-    start(LOG_TEXT, 100);
+    start(LOG_TEXT, 400);
     for (int i = 0; i < 50; i++) {
         char peer[32], other[32];
         snprintf(peer, sizeof(peer), "10.0.0.7:%d", 1000 + i);
@@ -338,7 +338,11 @@ static void a_pipe_without_a_reader_loses_lines_and_nothing_else(void **state)
     log_stop();
     read_more(reader, 0);
     assert_non_null(strstr(text, " info somebody n=1\n"));
-    assert_non_null(strstr(text, " warn log.lost count=10\n"));
+    unsigned lost = 0;
+    assert_non_null(strstr(text, "log.lost"));
+    assert_int_equal(sscanf(strstr(text, "log.lost"), "log.lost count=%u", &lost), 1);
+    assert_true(lost > 0);
+    assert_int_equal(lost + count_of(text, " info nobody "), 10);
     close(reader);
 }
 
