@@ -25,7 +25,7 @@ static bool is_tail(uint8_t c)
     return (c & 0xc0) == 0x80;
 }
 
-/* The size of the character at p, of which left bytes are there (left > 0); 0 when it is none. */
+/* The size of the character at p that is not ASCII, of which left bytes are there (left > 0); 0 when it is none. */
 static size_t character_size(const uint8_t *p, size_t left)
 {
     for (size_t i = 0; i < sizeof leads / sizeof *leads; i++) {
@@ -34,7 +34,7 @@ static size_t character_size(const uint8_t *p, size_t left)
             continue;
         if (p[0] < l->from || left < l->n)
             return 0;
-        if (l->n > 1 && (p[1] < l->second_from || p[1] > l->second_to))
+        if (p[1] < l->second_from || p[1] > l->second_to)
             return 0;
         for (size_t k = 2; k < l->n; k++)
             if (!is_tail(p[k]))
@@ -51,6 +51,10 @@ bool utf8_valid(struct bytes b)
     while (i < b.n) {
         if (b.n - i >= 8 && word_is_plain(word_at(b.p + i))) {
             i += 8;
+            continue;
+        }
+        if (b.p[i] > 0 && b.p[i] <= 0x7f) {
+            i++;
             continue;
         }
         size_t n = character_size(b.p + i, b.n - i);
