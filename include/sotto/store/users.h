@@ -14,9 +14,11 @@ struct users;
 typedef void (*users_report)(void *ctx, bool warning, const char *file, unsigned line, const char *section,
                              const char *key, const char *text);
 
-/* NULL if there was any error (each was reported). A file that others may write is refused; who owns it doesn't matter.
- */
+/* NULL if there was any error (each was reported). A file that everybody may write is refused; its owner doesn't
+ * matter. */
 struct users *users_load(const char *path, users_report report, void *ctx);
+/* The same from text in memory; path is for messages. */
+struct users *users_parse(const char *path, struct bytes text, users_report report, void *ctx);
 /* No users at all: for configurations without a file. */
 struct users *users_empty(void);
 void users_free(struct users *u);
@@ -24,6 +26,11 @@ size_t users_count(const struct users *u);
 
 /* The password hash of a user (a C string that lives as long as u), or NULL if unknown or without a password. */
 const char *users_password(const struct users *u, struct bytes name);
+/*
+ * A hash to compute for a name without one, so that it costs what a wrong password costs: always the same one for a
+ * name, taken from the users there are. NULL where no user has a password.
+ */
+const char *users_decoy(const struct users *u, struct bytes name);
 /* The rights of a user who has a section (a new reference), or NULL. */
 struct rights *users_rights(const struct users *u, struct bytes name);
 /* The rights of clients without a section: [*] only, everything (but $SYS) where [*] doesn't exist. A new reference. */
