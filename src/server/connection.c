@@ -43,8 +43,6 @@ void connection_end(struct connection *c, const char *why)
     struct client *client = c->client;
     c->client = NULL;
     give_handshake(c);
-    list_remove(&c->turn);
-    c->flags &= (uint16_t)~(CONNECTION_QUEUED | CONNECTION_RESUMES);
     if (c->flags & CONNECTION_LINGERS) {
         list_remove(&c->all);
         list_push_back(&c->loop->connections, &c->all);
@@ -52,6 +50,11 @@ void connection_end(struct connection *c, const char *why)
     c->flags &= (uint16_t)~CONNECTION_LINGERS;
     buf_fini(&c->kept);
     client_gone(client, why, loop_now(c->loop));
+    if (c->flags & CONNECTION_HOT)
+        loop_forget_hot(c->loop, c);
+    /* Now: its own will may just have woken it. */
+    list_remove(&c->turn);
+    c->flags &= (uint16_t)~(CONNECTION_QUEUED | CONNECTION_RESUMES);
     transport_close(c->transport);
 }
 

@@ -24,6 +24,8 @@ void handover_leave(struct connection *c)
         return;
     }
     client_leave(c->client);
+    if (c->flags & CONNECTION_HOT)
+        loop_forget_hot(c->loop, c);
     list_remove(&c->all);
     c->loop = &c->loop->server->loops[c->target];
     post(c->loop, c);

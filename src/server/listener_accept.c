@@ -4,7 +4,6 @@
  * kernel's queue where that is possible: while all places for handshakes are taken, and for a moment when the system is out of
  * descriptors. Only where the broker itself is full, a connection is accepted and closed, so that the peer knows.
  */
-#define _GNU_SOURCE /* accept4, struct ucred */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>

@@ -136,13 +136,19 @@ static void take_answers(struct loop *l)
 
 void loop_flush_hot(struct loop *l)
 {
-    for (unsigned i = 0; i < l->hot_n; i++) {
-        struct connection *c = l->hot[i];
+    while (l->hot_n > 0) {
+        struct connection *c = l->hot[--l->hot_n];
         c->flags &= (uint16_t)~CONNECTION_HOT;
-        if (c->client != NULL)
-            connection_send(c);
+        connection_send(c);
     }
-    l->hot_n = 0;
+}
+
+void loop_forget_hot(struct loop *l, const struct connection *c)
+{
+    for (unsigned i = 0; i < l->hot_n; i++) {
+        if (l->hot[i] == c)
+            l->hot[i--] = l->hot[--l->hot_n];
+    }
 }
 
 /* Whoever is woken meanwhile is served in the next round. */

@@ -88,3 +88,5 @@ void loop_queue(struct loop *l, struct connection *c);
 void loop_resume(struct loop *l, struct connection *c);
 /* Writes what the hot list holds. Not from inside the core. */
 void loop_flush_hot(struct loop *l);
+/* The connection is over, or leaves. */
+void loop_forget_hot(struct loop *l, const struct connection *c);

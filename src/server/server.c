@@ -5,7 +5,6 @@
  *
  *   log -> who we shall be -> limits -> certificates, users -> listeners -> other user -> loops -> ready
  */
-#define _GNU_SOURCE /* pthread_setname_np */
 #include "sotto/server/server.h"
 
 #include <stdio.h>
@@ -16,7 +15,6 @@
 #include "listener.h"
 #include "loop.h"
 #include "privileges.h"
-#include "signals.h"
 #include "sotto/base/mem.h"
 #include "sotto/core/shard.h"
 #include "sotto/server/versions.h"
@@ -265,9 +263,8 @@ static int run_loops(struct server *s)
         if (error != 0)
             break;
     }
-    struct signals signals = {0};
     if (error == 0)
-        error = -signals_start(&signals, &s->loops[0].uv, stop_them, s);
+        error = -signals_start(&s->signals, &s->loops[0].uv, stop_them, s);
     if (error == 0)
         say_ready(s);
     else
@@ -275,7 +272,6 @@ static int run_loops(struct server *s)
     loop_run(&s->loops[0]);
     for (unsigned i = 1; i < started; i++)
         pthread_join(threads[i], NULL);
-    signals_close(&signals);
     mem_free(threads);
     return error == 0 ? 0 : failed(strerror(error));
 }
@@ -299,6 +295,7 @@ static void clean_up(struct server *s)
     /* Its threads may still answer to loops. */
     if (s->authenticator != NULL)
         authenticator_free(s->authenticator);
+    signals_close(&s->signals);
     for (unsigned i = 0; i < s->loops_n; i++)
         loop_close(&s->loops[i]);
     for (unsigned i = 0; i < s->loops_n; i++)

@@ -7,6 +7,7 @@
 
 #include <stdatomic.h>
 
+#include "signals.h"
 #include "sotto/server/server.h"
 #include "sotto/store/authenticator.h"
 
@@ -21,6 +22,7 @@ struct server {
     size_t listeners_n;
     struct loop *loops;
     unsigned loops_n;
+    struct signals signals; /* heard by loop 0 */
     uint32_t max_connections, max_handshakes;
     _Atomic uint32_t connections; /* accepted and not yet closed, in all loops and between them */
     _Atomic uint32_t handshakes;  /* of TLS, in progress */
