@@ -207,7 +207,7 @@ static int write_file(const char *path, const struct stat *old, struct bytes tex
 /* ---------------------------------------------------------------- editing */
 
 /* The text with [from, to) replaced by parts, ended by NULL. */
-static bool splice(struct buf *out, struct bytes text, size_t from, size_t to, const char *const *parts)
+static bool replace_part(struct buf *out, struct bytes text, size_t from, size_t to, const char *const *parts)
 {
     bool good = buf_append(out, text.p, from);
     for (; good && *parts != NULL; parts++)
@@ -222,17 +222,17 @@ static bool set_in_text(struct buf *out, struct bytes text, const struct place *
     bool ended = text.n == 0 || text.p[text.n - 1] == '\n';
 
     if (p->found && p->password_end > 0) {
-        return splice(out, text, p->password, p->password_end,
-                      (const char *const[]){"password = ", hash, newline, NULL});
+        return replace_part(out, text, p->password, p->password_end,
+                            (const char *const[]){"password = ", hash, newline, NULL});
     }
     if (p->found) {
         bool head_ended = p->head_end > 0 && text.p[p->head_end - 1] == '\n';
-        return splice(out, text, p->head_end, p->head_end,
-                      (const char *const[]){head_ended ? "" : newline, "password = ", hash, newline, NULL});
+        return replace_part(out, text, p->head_end, p->head_end,
+                            (const char *const[]){head_ended ? "" : newline, "password = ", hash, newline, NULL});
     }
-    return splice(out, text, text.n, text.n,
-                  (const char *const[]){ended ? "" : newline, text.n == 0 ? "" : newline, "[", name, "]", newline,
-                                        "password = ", hash, newline, NULL});
+    return replace_part(out, text, text.n, text.n,
+                        (const char *const[]){ended ? "" : newline, text.n == 0 ? "" : newline, "[", name, "]", newline,
+                                              "password = ", hash, newline, NULL});
 }
 
 static int edit(const char *path, const struct stat *old, struct bytes text, const char *name, const char *hash,
@@ -246,7 +246,7 @@ static int edit(const char *path, const struct stat *old, struct bytes text, con
         return fail(e, "%s: there is no user '%s'; nothing was changed", path, name);
     buf_init(&out, INI_FILE_MAX);
     bool fits = hash != NULL ? set_in_text(&out, text, &place, name, hash)
-                             : splice(&out, text, place.head, place.last_end, (const char *const[]){NULL});
+                             : replace_part(&out, text, place.head, place.last_end, (const char *const[]){NULL});
     int status;
     struct users *u = NULL;
     if (!fits)
