@@ -7,7 +7,8 @@
  *   - '#' also matches nothing at all behind its parent: "a/#" matches "a". So a filter that has ended goes with
  *     one that has exactly '#' left.
  *   - A first level that begins with '$' is not matched by a wildcard there.
- *   - A name has at least one level, so "#" has no parent to match, and "#" and "+/#" are the same set.
+ *   - There is no empty name. So "#" has no parent to match, and "#" and "+/#" are the same set; the parent of
+ *     "/#" would be the empty name, so "/#" and "/+/#" are the same set, and "/#" and "+" have nothing in common.
  */
 #include "codec_internal.h"
 #include "sotto/codec/topic.h"
@@ -116,22 +117,24 @@ bool filter_contains(struct bytes outer, struct bytes inner)
 {
     struct bytes o, i;
     bool more_o = true, more_i = true, first = true;
+    bool parent = false; /* can what inner has had so far be a name? */
 
-    if (bytes_equal(inner, bytes_str("#")) && bytes_equal(outer, bytes_str("+/#")))
-        return true;
     while (level_next(&outer, &more_o, &o)) {
         if (!level_next(&inner, &more_i, &i))
             return level_is(o, '#');
         if (level_is(o, '#'))
             return !(first && begins_with_dollar(i));
-        if (level_is(i, '#') || !level_contains(o, i, first))
+        if (level_is(i, '#'))
+            return !parent && level_is(o, '+') && more_o && level_is(outer, '#');
+        if (!level_contains(o, i, first))
             return false;
+        parent = !first || i.n > 0;
         first = false;
     }
     return !more_i;
 }
 
-/* Is there a first or later level that both match? Neither is '#'. */
+/* Is there a level text that both match? Neither is '#'. */
 static bool level_intersects(struct bytes a, struct bytes b, bool first)
 {
     return level_contains(a, b, first) || level_contains(b, a, first);
@@ -141,6 +144,7 @@ bool filter_intersects(struct bytes a, struct bytes b)
 {
     struct bytes x, y;
     bool more_a = true, more_b = true, first = true;
+    bool parent = false; /* can what both have had so far be a name? */
 
     while (more_a && more_b) {
         level_next(&a, &more_a, &x);
@@ -151,11 +155,12 @@ bool filter_intersects(struct bytes a, struct bytes b)
             return !(first && begins_with_dollar(x));
         if (!level_intersects(x, y, first))
             return false;
+        parent = !first || (x.n > 0 && y.n > 0);
         first = false;
     }
     if (more_a)
-        return level_is(a, '#');
+        return parent && level_is(a, '#');
     if (more_b)
-        return level_is(b, '#');
+        return parent && level_is(b, '#');
     return true;
 }
