@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * A whole core without a socket and without a clock: some shards, a store, an authoriser, and peers that send bytes and
+ * look at what comes back. The rig does what the server's loops do, in the order that core/shard.h asks for, one shard
+ * after the other, until nothing moves any more (rig_run). It re-enters the core only where it was woken, so a
+ * forgotten wake shows as an answer that never comes.
+ *
+ * A test is a function of cmocka that finds its rig in *state. rig_main runs each test in several worlds: 3.1 and
+ * 3.1.1; one, two and four shards; commits at once, later, in batches; input whole and byte by byte. A test therefore
+ * must not depend on any of that unless it says so in its RIG_ entry.
+ *
+ * Whoever asks for more than the doors of the core give (to check an invariant) does it in rig_check.c.
+ */
+#pragma once
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "sotto/base/list.h"
+#include "sotto/core/shard.h"
+#include "sotto/core/store.h"
+
+#define RIG_SHARDS 4
+
+enum rig_commits {
+    RIG_AT_ONCE,   /* memory_store_ops: at the end of the turn */
+    RIG_DELAYED,   /* each record three turns later */
+    RIG_BATCHED,   /* what came during the last commit is the next one */
+    RIG_ON_DEMAND, /* rig_commit and rig_commit_fails */
+};
+
+/* A store that keeps nothing but what is open: which rows stand, so that none is forgotten (see rig_store.c). */
+struct rig_store {
+    struct memory_store memory;
+    enum rig_commits commits;
+    uint64_t last, told, marks[4];
+    unsigned turns;
+    unsigned put[16]; /* records, by kind */
+    struct rig_row *rows;
+    size_t rows_n, rows_cap;
+};
+
+struct rig_user {
+    const char *name, *password;
+    struct rights *rights;
+};
+
+struct rig {
+    struct broker *broker;
+    struct limits limits;
+    unsigned n;
+    struct rig_shard {
+        struct rig *rig;
+        struct shard *shard;
+        struct rig_store store;
+        unsigned number;
+        bool rung;
+    } s[RIG_SHARDS];
+    msec now;
+    enum proto proto; /* of clients that don't say */
+    enum rig_commits commits;
+    size_t chunk;        /* bytes of a peer's input that arrive in one turn; 0: 64 KiB */
+    bool auth_later;     /* credentials are answered by rig_answer_auth */
+    unsigned next_shard; /* where the next connection arrives */
+    struct client_origin origin;
+    struct list peers, answers;
+    struct rig_user users[16];
+    size_t users_n;
+    size_t memory_before;
+};
+
+/* The other end of a connection. */
+struct peer {
+    struct rig *rig;
+    struct list link;
+    struct client *client; /* NULL: over */
+    char name[24];
+    enum proto proto;
+    unsigned shard, target;
+    uint8_t *in; /* sent, not yet used by the core; of it, `arrived` bytes have arrived */
+    size_t in_n, arrived, chunk;
+    uint8_t *got; /* received, looked at up to got_at */
+    size_t got_n, got_at;
+    size_t most_output; /* the most that ever waited to be sent to it */
+    bool woken, fresh, stopped, moving, in_transit;
+    bool stalled; /* takes nothing */
+    bool blocked; /* output waits because it stalled */
+    bool dropped; /* broke the connection; the core will hear of it */
+    bool closed;  /* by the server */
+};
+
+/* ---------------------------------------------------------------- the rig */
+
+/* What the tests start from: the defaults of the configuration. */
+struct limits rig_limits(void);
+struct rig *rig_new(unsigned shards, const struct limits *limits, enum rig_commits commits);
+/* Breaks all connections, lets the sessions end, and checks that nothing is left. */
+void rig_free(struct rig *r);
+
+/* Turns of all shards until nothing moves; fails the test when that never comes. */
+void rig_run(struct rig *r);
+/* One turn of one shard; true: something happened. */
+bool rig_turn(struct rig *r, unsigned shard);
+/* Time goes on by ms, stopping at each deadline on the way. */
+void rig_advance(struct rig *r, msec ms);
+
+/* Commits the next n records of each shard (RIG_ON_DEMAND), or all (SIZE_MAX); then runs. */
+void rig_commit(struct rig *r, size_t n);
+/* What has been put and not committed fails; then runs. */
+void rig_commit_fails(struct rig *r);
+/* Records of a kind, over all shards, so far. */
+unsigned rig_stored(const struct rig *r, enum store_kind kind);
+/* Messages that the store holds for sessions, over all shards. */
+size_t rig_rows(const struct rig *r);
+
+/* Users that may connect. With none, everybody may, with every right. rules are copied. */
+void rig_user(struct rig *r, const char *name, const char *password, const struct rule *rules, size_t n,
+              bool everything);
+/* Answers what was asked while auth_later is on; then runs. */
+void rig_answer_auth(struct rig *r);
+
+unsigned rig_shard_of(const struct rig *r, const char *client_id);
+struct shard_stats rig_stats(const struct rig *r);
+/* Invariants of the core's state; called after each turn. */
+void rig_check(struct rig *r);
+/* The session of this client id exists. */
+bool rig_has_session(const struct rig *r, const char *client_id);
+/* The session's next packet id will be so. */
+void rig_set_next_id(struct rig *r, const char *client_id, uint16_t id);
+/* Gives the broker's keyed hash a fixed key: client ids live on the same shards in every run. Before shards are made.
+ */
+void rig_fix_key(struct broker *b);
+
+/* ------------------------------------------------------------------ peers */
+
+/* A connection that has sent nothing. */
+struct peer *rig_open(struct rig *r);
+struct peer *rig_open_at(struct rig *r, unsigned shard);
+/* The peer breaks it, without DISCONNECT; runs. */
+void rig_drop(struct peer *c);
+/* The broker's operator ends it; runs. */
+void rig_end(struct peer *c, enum reason reason);
+/* A peer that takes nothing; or takes again (runs). */
+void rig_stall(struct peer *c, bool stalled);
+
+/* Sending only queues bytes; they move when the rig runs, which every expectation lets it do. */
+void rig_send_bytes(struct peer *c, const void *p, size_t n);
+void rig_send_hex(struct peer *c, const char *hex);
+void rig_send(struct peer *c, const struct packet *p);
+void rig_send_ack(struct peer *c, enum packet_type type, uint16_t id);
+void rig_send_publish(struct peer *c, const char *topic, const char *payload, uint8_t qos, bool retain, uint16_t id);
+void rig_send_publish_dup(struct peer *c, const char *topic, const char *payload, uint8_t qos, bool retain,
+                          uint16_t id);
+void rig_send_publish_bytes(struct peer *c, struct bytes topic, struct bytes payload, uint8_t qos, bool retain,
+                            uint16_t id);
+/* filters: "a/b:1 c/#:2"; for UNSUBSCRIBE "a/b c/#". */
+void rig_send_subscribe(struct peer *c, uint16_t id, const char *filters);
+void rig_send_unsubscribe(struct peer *c, uint16_t id, const char *filters);
+
+struct rig_connect {
+    const char *id; /* NULL: empty */
+    size_t id_n;    /* 0: up to its zero byte */
+    bool clean;
+    enum proto proto; /* 0: the rig's */
+    const char *user, *password;
+    uint16_t keep_alive;
+    const char *will_topic, *will;
+    uint8_t will_qos;
+    bool will_retain;
+    bool present; /* the session is to be there; 3.1 can't say */
+    int at;       /* 1 + the shard where it arrives; 0: one after the other */
+};
+
+/* Opens a connection and sends CONNECT. */
+struct peer *rig_start(struct rig *r, const struct rig_connect *how);
+/* And is accepted. */
+struct peer *rig_connect_at(struct rig *r, const struct rig_connect *how, const char *file, int line);
+#define rig_connect(r, ...) rig_connect_at((r), &(struct rig_connect){__VA_ARGS__}, __FILE__, __LINE__)
+/* A clean session of that id. */
+#define rig_clean(r, name) rig_connect((r), .id = (name), .clean = true)
+/* A session that is kept: new, or there already. */
+#define rig_keep(r, name) rig_connect((r), .id = (name))
+#define rig_resume(r, name) rig_connect((r), .id = (name), .present = true)
+
+/* ----------------------------------------------------------- expectations */
+
+/* Exactly these bytes come next. */
+void rig_expect_at(struct peer *c, const char *hex, const char *file, int line);
+#define rig_expect(c, hex) rig_expect_at((c), (hex), __FILE__, __LINE__)
+/* Nothing (more) comes, and the connection stands. */
+void rig_expect_nothing_at(struct peer *c, const char *file, int line);
+#define rig_expect_nothing(c) rig_expect_nothing_at((c), __FILE__, __LINE__)
+/* Nothing (more) comes, and the server has closed the connection. */
+void rig_expect_closed_at(struct peer *c, const char *file, int line);
+#define rig_expect_closed(c) rig_expect_closed_at((c), __FILE__, __LINE__)
+/* The next packet, which must be of that type. Views are valid until more comes. */
+void rig_expect_packet_at(struct peer *c, enum packet_type type, struct packet *p, const char *file, int line);
+#define rig_expect_packet(c, type, p) rig_expect_packet_at((c), (type), (p), __FILE__, __LINE__)
+/* True, and the next packet is taken, if there is one. */
+bool rig_next(struct peer *c, struct packet *p);
+/* PUBLISH; returns its packet id (0 at QoS 0). */
+uint16_t rig_expect_publish_at(struct peer *c, const char *topic, const char *payload, uint8_t qos, bool dup,
+                               bool retain, const char *file, int line);
+#define rig_expect_publish(c, topic, payload, qos, dup, retain)                                                        \
+    rig_expect_publish_at((c), (topic), (payload), (qos), (dup), (retain), __FILE__, __LINE__)
+void rig_expect_ack_at(struct peer *c, enum packet_type type, uint16_t id, const char *file, int line);
+#define rig_expect_ack(c, type, id) rig_expect_ack_at((c), (type), (id), __FILE__, __LINE__)
+/* CONNACK with the return code as it stands in 3.x. */
+void rig_expect_connack_at(struct peer *c, bool present, uint8_t code, const char *file, int line);
+#define rig_expect_connack(c, present, code) rig_expect_connack_at((c), (present), (code), __FILE__, __LINE__)
+
+/* Whole exchanges. */
+void rig_subscribe_at(struct peer *c, uint16_t id, const char *filters, const char *file, int line);
+#define rig_subscribe(c, id, filters) rig_subscribe_at((c), (id), (filters), __FILE__, __LINE__)
+void rig_unsubscribe_at(struct peer *c, uint16_t id, const char *filters, const char *file, int line);
+#define rig_unsubscribe(c, id, filters) rig_unsubscribe_at((c), (id), (filters), __FILE__, __LINE__)
+/* PUBLISH and what the publisher is answered, at each QoS. */
+void rig_publish_at(struct peer *c, const char *topic, const char *payload, uint8_t qos, bool retain, const char *file,
+                    int line);
+#define rig_publish(c, topic, payload, qos, retain)                                                                    \
+    rig_publish_at((c), (topic), (payload), (qos), (retain), __FILE__, __LINE__)
+/* Takes a PUBLISH and acknowledges it to the end. */
+void rig_take_at(struct peer *c, const char *topic, const char *payload, uint8_t qos, bool dup, bool retain,
+                 const char *file, int line);
+#define rig_take(c, topic, payload, qos, dup, retain)                                                                  \
+    rig_take_at((c), (topic), (payload), (qos), (dup), (retain), __FILE__, __LINE__)
+/* DISCONNECT, and the server closes. */
+void rig_disconnect_at(struct peer *c, const char *file, int line);
+#define rig_disconnect(c) rig_disconnect_at((c), __FILE__, __LINE__)
+
+/* ------------------------------------------------------------------ tests */
+
+enum {
+    RIG_31 = 1,         /* only 3.1 */
+    RIG_311 = 2,        /* only 3.1.1 */
+    RIG_ONE_SHARD = 4,  /* only one shard */
+    RIG_MANY = 8,       /* only two and more */
+    RIG_HEAVY = 16,     /* long: fewer worlds, input never byte by byte */
+    RIG_MANUAL = 32,    /* commits on demand */
+    RIG_IMMEDIATE = 64, /* commits at the end of the turn */
+    RIG_WHOLE = 128,    /* input never byte by byte */
+};
+
+struct rig_test {
+    const char *name;
+    CMUnitTestFunction run;
+    unsigned where;
+    void (*limits)(struct limits *l);
+};
+
+#define RIG_TEST(fn)                                                                                                   \
+    {                                                                                                                  \
+#fn, fn, 0, NULL                                                                                               \
+    }
+#define RIG_TEST_IN(fn, flags)                                                                                         \
+    {                                                                                                                  \
+#fn, fn, (flags), NULL                                                                                         \
+    }
+#define RIG_TEST_LIMITS(fn, flags, set)                                                                                \
+    {                                                                                                                  \
+#fn, fn, (flags), set                                                                                          \
+    }
+
+/* Runs the tests in all worlds that they are for. */
+int rig_main(const char *group, const struct rig_test *tests, size_t n);
+#define RIG_MAIN(tests) rig_main(__FILE__, (tests), sizeof(tests) / sizeof(*(tests)))
+
+/* Numbers that are the same in every run. */
+static inline uint64_t rig_random(uint64_t *state)
+{
+    uint64_t z = (*state += UINT64_C(0x9e3779b97f4a7c15));
+    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
+    return z ^ z >> 31;
+}

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * A store that commits when the test wants it. It keeps the rows of messages as a database would, and holds the core to
+ * the rules of core/store.h: a row is queued once, sent and released only while it stands, and done exactly once.
+ */
+#include "rig_private.h"
+
+#include <stdlib.h>
+
+#define DELAY 3u
+
+struct rig_row {
+    handle session;
+    uint64_t row;
+    uint16_t id;
+    bool released;
+};
+
+static struct rig_row *find(struct rig_store *s, const struct store_record *r)
+{
+    for (size_t i = s->rows_n; i > 0; i--)
+        if (s->rows[i - 1].row == r->row && s->rows[i - 1].session == r->session)
+            return &s->rows[i - 1];
+    return NULL;
+}
+
+static void add(struct rig_store *s, const struct store_record *r)
+{
+    if (find(s, r) != NULL)
+        rig_die("row %d is queued twice", (int)r->row);
+    if (s->rows_n == s->rows_cap) {
+        s->rows_cap = s->rows_cap > 0 ? 2 * s->rows_cap : 64;
+        s->rows = rig_realloc(s->rows, s->rows_cap * sizeof(*s->rows));
+    }
+    s->rows[s->rows_n++] = (struct rig_row){.session = r->session, .row = r->row};
+}
+
+static void drop_session(struct rig_store *s, handle session)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < s->rows_n; i++)
+        if (s->rows[i].session != session)
+            s->rows[kept++] = s->rows[i];
+    s->rows_n = kept;
+}
+
+static void note_row(struct rig_store *s, const struct store_record *r)
+{
+    struct rig_row *row = find(s, r);
+    if (row == NULL)
+        rig_die("a record of kind %d names row %d, which doesn't stand", (int)r->kind, (int)r->row);
+    if (r->kind == STORE_DONE) {
+        *row = s->rows[--s->rows_n];
+        return;
+    }
+    if (r->packet_id == 0)
+        rig_die("row %d has no packet id", (int)r->row);
+    if (r->kind == STORE_RELEASED && (row->id != r->packet_id || row->released))
+        rig_die("row %d is released in a wrong way", (int)r->row);
+    row->id = r->packet_id;
+    row->released = r->kind == STORE_RELEASED;
+}
+
+static uint64_t put(void *ctx, unsigned shard, const struct store_record *r)
+{
+    struct rig_store *s = ctx;
+    s->put[r->kind]++;
+    if (r->kind != STORE_RETAIN && (r->session == HANDLE_NONE || handle_owner(r->session) != shard))
+        rig_die("a record of kind %d is put by a shard that doesn't own the session", (int)r->kind);
+    if (r->kind == STORE_QUEUE)
+        add(s, r);
+    else if (r->kind == STORE_SENT || r->kind == STORE_RELEASED || r->kind == STORE_DONE)
+        note_row(s, r);
+    else if (r->kind == STORE_SESSION_END)
+        drop_session(s, r->session);
+    if (s->commits != RIG_AT_ONCE)
+        return ++s->last;
+    s->last = memory_store_ops.put(&s->memory, shard, r);
+    return s->last;
+}
+
+static void commit(struct rig_store *s, struct shard *shard, uint64_t upto)
+{
+    if (upto <= s->told)
+        return;
+    s->told = upto;
+    shard_committed(shard, upto, false);
+}
+
+static void turn_end(void *ctx, struct shard *shard)
+{
+    struct rig_store *s = ctx;
+    s->turns++;
+    switch (s->commits) {
+    case RIG_AT_ONCE:
+        s->told = s->last;
+        memory_store_ops.turn_end(&s->memory, shard);
+        break;
+    case RIG_DELAYED:
+        commit(s, shard, s->marks[DELAY - 1]);
+        for (unsigned i = DELAY - 1; i > 0; i--)
+            s->marks[i] = s->marks[i - 1];
+        s->marks[0] = s->last;
+        break;
+    case RIG_BATCHED:
+        if (s->turns % DELAY != 0)
+            break;
+        commit(s, shard, s->marks[0]);
+        s->marks[0] = s->last;
+        break;
+    case RIG_ON_DEMAND:
+        break;
+    }
+}
+
+const struct store_ops rig_store_ops = {.put = put, .turn_end = turn_end};
+
+bool rig_store_busy(const struct rig_store *s)
+{
+    return s->commits != RIG_ON_DEMAND && s->told < s->last;
+}
+
+void rig_commit(struct rig *r, size_t n)
+{
+    bool again;
+    do {
+        again = false;
+        for (unsigned i = 0; i < r->n; i++) {
+            struct rig_store *s = &r->s[i].store;
+            if (s->commits == RIG_ON_DEMAND && s->told < s->last) {
+                commit(s, r->s[i].shard, s->last - s->told > n ? s->told + n : s->last);
+                again = n == SIZE_MAX;
+            }
+        }
+        rig_run(r);
+    } while (again);
+}
+
+void rig_commit_fails(struct rig *r)
+{
+    for (unsigned i = 0; i < r->n; i++) {
+        struct rig_store *s = &r->s[i].store;
+        if (s->told < s->last) {
+            s->told = s->last;
+            shard_committed(r->s[i].shard, s->last, true);
+        }
+    }
+    rig_run(r);
+}
+
+unsigned rig_stored(const struct rig *r, enum store_kind kind)
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < r->n; i++)
+        n += r->s[i].store.put[kind];
+    return n;
+}
+
+size_t rig_rows(const struct rig *r)
+{
+    size_t n = 0;
+    for (unsigned i = 0; i < r->n; i++)
+        n += r->s[i].store.rows_n;
+    return n;
+}
