@@ -36,6 +36,42 @@ static const char *const intro =
     "folder of the\n"
     "file. A section's name and a key have at most 49 bytes; a key, its `=` and its value have at most 199 together.\n";
 
+static const char *const users_file =
+    "\n"
+    "## The users file\n"
+    "\n"
+    "Named by `users` under `[auth]`; made and changed by `sotto passwd FILE USER`, or by hand. The same rules of "
+    "writing hold.\n"
+    "\n"
+    "```ini\n"
+    "[alice]\n"
+    "password = $argon2id$...\n"
+    "publish = home/alice/#\n"
+    "subscribe = home/#\n"
+    "deny = home/safe/#\n"
+    "[*]\n"
+    "subscribe = public/#\n"
+    "```\n"
+    "\n"
+    "| key | value | what it does |\n"
+    "|---|---|---|\n"
+    "| `password` | a hash: `$argon2id$`, or mosquitto's `$7$` and `$6$` | What the user logs in with. Without it, "
+    "nobody "
+    "can. |\n"
+    "| `publish` | a topic filter; repeat | Topics the user may publish to. |\n"
+    "| `subscribe` | a topic filter; repeat | Filters the user may subscribe to: those that lie whole in this one. |\n"
+    "| `deny` | a topic filter; repeat | Withheld at publish and at delivery; beats every grant. |\n"
+    "\n"
+    "`[*]` holds for every user too, and alone for clients without a user name. A user for whom any `publish` or "
+    "`subscribe` line\n"
+    "applies may do what is named and nothing else; other users may do everything that no `deny` names. Where there is "
+    "no `[*]`,\n"
+    "clients without a user name may do everything. Nobody may write `$SYS`. `%u` and `%c` stand for user name and "
+    "client id; a\n"
+    "name or id with `/`, `+` or `#` in it, or with `$` where a topic begins, matches no rule with them. User names "
+    "have 1 to 49\n"
+    "bytes, without `]`, control characters and outer blanks; `*` and names that begin with `group:` are reserved.\n";
+
 static void put_row(const struct config_key *k, void (*put)(void *ctx, const char *text), void *ctx)
 {
     char allowed[192], row[1024];
@@ -60,4 +96,5 @@ void config_write_reference(void (*put)(void *ctx, const char *text), void *ctx)
                 put_row(k, put, ctx);
         }
     }
+    put(ctx, users_file);
 }
