@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What a broker must survive: silence, floods, large messages and slow readers. */
+#include "e2e/e2e.h"
+
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#define LARGE 1000000
+#define COUNT 8
+
+static struct broker *start(const char *extra)
+{
+    struct broker *b = calloc(1, sizeof *b);
+    struct program init;
+    char *ini = malloc(4096);
+
+    broker_init(b);
+    program_run(&init, 0, NULL, ARGV(sotto_bin(), "cert", "init", broker_path(b, "certs")));
+    program_fini(&init);
+    snprintf(ini, 4096,
+             "[broker]\nthreads = 2\ndata_dir = @DIR@/data\n[auth]\nanonymous = on\n"
+             "[listener.plain]\naddress = 127.0.0.1\nport = @P0@\n"
+             "[listener.tls]\naddress = 127.0.0.1\nport = @P1@\ntls = on\n"
+             "cert = certs/server.crt\nkey = certs/server.key\n%s",
+             extra);
+    broker_write(b, "sotto.ini", ini);
+    free(ini);
+    return b;
+}
+
+static void stop(struct broker *b)
+{
+    broker_stop(b);
+    broker_fini(b);
+    free(b);
+}
+
+static struct peer *open_client(struct broker *b, bool tls, const char *name)
+{
+    struct peer *p = tls ? peer_tls(b->ports[1], broker_path(b, "certs/ca.crt"), 3) : peer_tcp(b->ports[0]);
+    peer_connect(p, name, true, false);
+    return p;
+}
+
+static uint8_t pattern(unsigned message, size_t at)
+{
+    return (uint8_t)(message * 31 + at * 7 + at / 251);
+}
+
+static void send_large(struct peer *p, unsigned message)
+{
+    static const uint8_t head[] = {0x32, 0xc9, 0x84, 0x3d, 0, 5, 'l', 'a', 'r', 'g', 'e', 0, 0};
+    uint8_t *packet = malloc(sizeof head + LARGE);
+
+    memcpy(packet, head, sizeof head);
+    packet[sizeof head - 1] = (uint8_t)(message + 1);
+    for (size_t i = 0; i < LARGE; i++)
+        packet[sizeof head + i] = pattern(message, i);
+    peer_send_bytes(p, packet, sizeof head + LARGE);
+    free(packet);
+}
+
+/* In small pieces with pauses, so that the broker's output has to wait for us. */
+static void receive_large_slowly(struct peer *p, unsigned message)
+{
+    uint8_t head[13];
+    uint8_t *payload = malloc(LARGE);
+
+    peer_read_bytes(p, head, sizeof head);
+    assert_int_equal(head[0], 0x32);
+    for (size_t at = 0; at < LARGE; at += LARGE / 20) {
+        if (message == 0)
+            usleep(10000);
+        peer_read_bytes(p, payload + at, LARGE / 20);
+    }
+    for (size_t i = 0; i < LARGE; i++) {
+        if (payload[i] != pattern(message, i))
+            fail_msg("message %u is wrong at byte %zu", message, i);
+    }
+    free(payload);
+    peer_send(p, "40 02 %02x%02x", head[11], head[12]);
+}
+
+static void large_messages(bool tls_in, bool tls_out)
+{
+    struct broker *b = start("");
+    int small = 16384;
+    broker_start(b);
+    struct peer *reader = open_client(b, tls_out, "reader"), *writer = open_client(b, tls_in, "writer");
+    setsockopt(peer_fd(reader), SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
+    peer_subscribe(reader, 1, "large", 1);
+    for (unsigned i = 0; i < COUNT; i++) {
+        send_large(writer, i);
+        peer_expect(writer, "40 02 %04x", i + 1);
+    }
+    /* The reader has read nothing so far, and the broker lives with it. */
+    peer_ping(writer);
+    for (unsigned i = 0; i < COUNT; i++)
+        receive_large_slowly(reader, i);
+    peer_ping(reader);
+    peer_disconnect(reader);
+    peer_disconnect(writer);
+    stop(b);
+}
+
+static void large_messages_to_a_slow_reader(void **state)
+{
+    (void)state;
+    large_messages(false, false);
+}
+
+static void large_messages_to_a_slow_reader_over_tls(void **state)
+{
+    (void)state;
+    large_messages(true, true);
+}
+
+static void packets_above_the_limit_close(void **state)
+{
+    (void)state;
+    struct broker *b = start("[limits]\nmax_packet_size = 1K\n");
+    broker_start(b);
+    struct peer *p = open_client(b, false, "too-large");
+    peer_send(p, "30 ff 07 <t>");
+    for (int i = 0; i < 1020; i++)
+        peer_send(p, "'x'");
+    peer_expect_close(p);
+    peer_close(p);
+    p = open_client(b, false, "announced");
+    peer_send(p, "30 81 80 80 01");
+    peer_expect_close(p);
+    peer_close(p);
+    stop(b);
+}
+
+static double seconds_until_closed(struct peer *p)
+{
+    struct timespec before, after;
+    clock_gettime(CLOCK_MONOTONIC, &before);
+    peer_expect_close_after_anything(p);
+    clock_gettime(CLOCK_MONOTONIC, &after);
+    peer_close(p);
+    return (double)(after.tv_sec - before.tv_sec) + (double)(after.tv_nsec - before.tv_nsec) / 1e9;
+}
+
+static void silent_connections_are_closed_after_the_connect_timeout(void **state)
+{
+    (void)state;
+    struct broker *b = start("[limits]\nconnect_timeout = 1s\n");
+    broker_start(b);
+    struct peer *silent = peer_tcp(b->ports[0]), *half = peer_tcp(b->ports[0]), *handshake = peer_tcp(b->ports[1]);
+    struct peer *tls = peer_tls(b->ports[1], broker_path(b, "certs/ca.crt"), 3), *good = open_client(b, false, "good");
+    peer_send(half, "10 20 <MQTT> 04");
+    peer_send(handshake, "16 03 01 00 a0 01 00");
+    double longest = 3.0 * patience();
+    double waited = seconds_until_closed(silent);
+    assert_true(waited > 0.3 && waited < longest);
+    assert_true(seconds_until_closed(half) < longest);
+    assert_true(seconds_until_closed(handshake) < longest);
+    assert_true(seconds_until_closed(tls) < longest);
+    peer_ping(good);
+    peer_disconnect(good);
+    stop(b);
+}
+
+static void running_out_of_descriptors_is_survived(void **state)
+{
+    (void)state;
+    struct broker *b = start("");
+    struct peer *p[80];
+    unsigned n = 0;
+
+    broker_start_limited(b, 64);
+    struct peer *first = open_client(b, false, "first");
+    peer_subscribe(first, 1, "still/here", 0);
+    for (; n < 80; n++)
+        p[n] = peer_tcp(b->ports[0]);
+    peer_packet(first, 0x30, "<still/here> 'yes'");
+    peer_expect_publish(first, 0, "still/here", "yes");
+    for (unsigned i = 0; i < n; i++)
+        peer_close(p[i]);
+    /* Room again: new clients are served. */
+    for (int i = 0; i < 5; i++)
+        peer_disconnect(open_client(b, i % 2, "later"));
+    peer_disconnect(first);
+    stop(b);
+}
+
+static void queues_are_bounded(void **state)
+{
+    (void)state;
+    struct broker *b = start("[limits]\nmax_queued_messages = 10\nmax_inflight = 5\n");
+    char payload[16];
+    broker_start(b);
+    struct peer *p = durable_client(b->ports[0], "bounded", false), *publisher = open_client(b, false, "publisher");
+    peer_subscribe(p, 1, "bounded/t", 1);
+    peer_disconnect(p);
+    for (unsigned i = 0; i < 30; i++) {
+        peer_packet(publisher, 0x32, "<bounded/t> %04x 'm%u'", i + 1, i);
+        peer_expect(publisher, "40 02 %04x", i + 1);
+    }
+    p = durable_client(b->ports[0], "bounded", true);
+    /* The oldest were dropped: ten are left, five of them at a time. */
+    for (unsigned i = 20; i < 30; i++) {
+        snprintf(payload, sizeof payload, "m%u", i);
+        peer_send(p, "40 02 %04x", peer_expect_publish(p, 2, "bounded/t", payload));
+    }
+    peer_ping(p);
+    peer_disconnect(p);
+    peer_disconnect(publisher);
+    stop(b);
+}
+
+static void window_is_kept(void **state)
+{
+    (void)state;
+    struct broker *b = start("[limits]\nmax_inflight = 3\n");
+    uint16_t ids[10];
+    char payload[16];
+    broker_start(b);
+    struct peer *p = open_client(b, false, "window"), *publisher = open_client(b, false, "publisher");
+    peer_subscribe(p, 1, "window/t", 1);
+    for (unsigned i = 0; i < 10; i++) {
+        peer_packet(publisher, 0x32, "<window/t> %04x 'm%u'", i + 1, i);
+        peer_expect(publisher, "40 02 %04x", i + 1);
+    }
+    for (unsigned i = 0; i < 10; i++) {
+        snprintf(payload, sizeof payload, "m%u", i);
+        ids[i] = peer_expect_publish(p, 2, "window/t", payload);
+        if (i >= 2) {
+            peer_ping(p);
+            peer_send(p, "40 02 %04x", ids[i - 2]);
+        }
+    }
+    peer_disconnect(p);
+    peer_disconnect(publisher);
+    stop(b);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(large_messages_to_a_slow_reader),
+        cmocka_unit_test(large_messages_to_a_slow_reader_over_tls),
+        cmocka_unit_test(packets_above_the_limit_close),
+        cmocka_unit_test(silent_connections_are_closed_after_the_connect_timeout),
+        cmocka_unit_test(running_out_of_descriptors_is_survived),
+        cmocka_unit_test(queues_are_bounded),
+        cmocka_unit_test(window_is_kept),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
