@@ -5,7 +5,6 @@
 
 #include "sotto/base/list.h"
 #include "sotto/base/mem.h"
-#include "sotto/codec/topic.h"
 
 #include "edge.h"
 
@@ -68,16 +67,43 @@ uint64_t retained_number(const struct retained *r)
     return r->number;
 }
 
+static struct bytes first_level(struct bytes path)
+{
+    const uint8_t *slash = path.n > 0 ? memchr(path.p, '/', path.n) : NULL;
+    return slash != NULL ? bytes_of(path.p, (size_t)(slash - path.p)) : path;
+}
+
+/* What follows the first n bytes and their slash. */
+static struct bytes behind(struct bytes path, size_t n)
+{
+    return bytes_of(path.p + n + 1, path.n - n - 1);
+}
+
+/* How many bytes two paths have in common in whole levels; their first levels are known to be equal. */
+static size_t common(struct bytes a, struct bytes b)
+{
+    size_t same = 0;
+    for (size_t i = 0;; i++) {
+        bool a_ends = i == a.n || a.p[i] == '/';
+        bool b_ends = i == b.n || b.p[i] == '/';
+        if (a_ends && b_ends)
+            same = i;
+        if (a_ends != b_ends || i == a.n || i == b.n || a.p[i] != b.p[i])
+            return same;
+    }
+}
+
 static bool edge_equal(const void *entry, struct bytes key)
 {
     const struct retained_node *n = entry;
     const struct edge_key *k = edge_key_of(key);
-    return n->parent == k->parent && bytes_equal(retained_level(n), k->level);
+    return n->parent == k->parent && bytes_equal(first_level(retained_label(n)), k->level);
 }
 
-static uint64_t level_hash(const struct retained *r, const struct retained_node *parent, struct bytes level)
+/* Of the edge to a child whose label begins so. */
+static uint64_t way_hash(const struct retained *r, const struct retained_node *parent, struct bytes label)
 {
-    return edge_hash(parent, hash_bytes(&r->key, level));
+    return edge_hash(parent, hash_bytes(&r->key, first_level(label)));
 }
 
 struct retained_node *retained_child(const struct retained *r, const struct retained_node *parent, struct bytes level)
@@ -85,36 +111,44 @@ struct retained_node *retained_child(const struct retained *r, const struct reta
     if (parent->children == NULL)
         return NULL;
     struct edge_key k = {parent, level};
-    return hmap_get(&r->edges, level_hash(r, parent, level), edge_key_bytes(&k), edge_equal);
+    return hmap_get(&r->edges, way_hash(r, parent, level), edge_key_bytes(&k), edge_equal);
 }
 
 static struct retained_node *find(const struct retained *r, struct bytes topic)
 {
-    struct retained_node *n = r->root;
-    struct bytes rest = topic, level;
-    bool more = true;
-    while (n != NULL && level_next(&rest, &more, &level))
-        n = retained_child(r, n, level);
+    const struct retained_node *n = r->root;
+    for (struct bytes rest = topic;; rest = behind(rest, n->label_n)) {
+        struct retained_node *child = retained_child(r, n, first_level(rest));
+        if (child == NULL || common(retained_label(child), rest) < child->label_n)
+            return NULL;
+        if (child->label_n == rest.n)
+            return child;
+        n = child;
+    }
+}
+
+static struct retained_node *node_new(struct retained_node *parent, struct bytes label)
+{
+    struct retained_node *n = mem_try_alloc(sizeof(*n) + label.n);
+    if (n == NULL)
+        return NULL;
+    atomic_init(&n->pins, 0);
+    n->parent = parent;
+    n->label_n = (uint32_t)label.n;
+    if (label.n > 0)
+        memcpy(n->label, label.p, label.n);
     return n;
 }
 
-static struct retained_node *child_make(struct retained *r, struct retained_node *parent, struct bytes level)
+static struct retained_node *leaf_new(struct retained *r, struct retained_node *parent, struct bytes label)
 {
-    struct retained_node *n = retained_child(r, parent, level);
-    if (n != NULL)
-        return n;
-    n = mem_try_alloc(sizeof(*n) + level.n);
+    struct retained_node *n = node_new(parent, label);
     if (n == NULL)
         return NULL;
-    if (!hmap_add(&r->edges, level_hash(r, parent, level), n)) {
+    if (!hmap_add(&r->edges, way_hash(r, parent, label), n)) {
         mem_free(n);
         return NULL;
     }
-    atomic_init(&n->pins, 0);
-    n->level_n = (uint32_t)level.n;
-    if (level.n > 0)
-        memcpy(n->level, level.p, level.n);
-    n->parent = parent;
     n->next = parent->children;
     if (n->next != NULL)
         n->next->prev = n;
@@ -122,11 +156,50 @@ static struct retained_node *child_make(struct retained *r, struct retained_node
     return n;
 }
 
+/* Puts entry b where a was in the map: nothing grows, so it can't fail. */
+static void replace_edge(struct retained *r, uint64_t hash, struct retained_node *a, struct retained_node *b)
+{
+    bool done = hmap_remove(&r->edges, hash, a) && hmap_add(&r->edges, hash, b);
+    assert(done);
+    (void)done;
+}
+
+/* n gets a new parent for the first n_upper bytes of its label, which is returned. NULL without memory. */
+static struct retained_node *split(struct retained *r, struct retained_node *n, size_t n_upper)
+{
+    struct retained_node *parent = n->parent;
+    struct bytes lower = behind(retained_label(n), n_upper);
+    struct retained_node *upper = node_new(parent, bytes_of(n->label, n_upper));
+    if (upper == NULL)
+        return NULL;
+    uint64_t hash = way_hash(r, parent, retained_label(n));
+    replace_edge(r, hash, n, upper);
+    if (!hmap_add(&r->edges, way_hash(r, upper, lower), n)) {
+        replace_edge(r, hash, upper, n);
+        mem_free(upper);
+        return NULL;
+    }
+    upper->next = n->next;
+    upper->prev = n->prev;
+    if (n->next != NULL)
+        n->next->prev = upper;
+    if (n->prev != NULL)
+        n->prev->next = upper;
+    else
+        parent->children = upper;
+    upper->children = n;
+    n->parent = upper;
+    n->next = n->prev = NULL;
+    n->label_n = (uint32_t)lower.n;
+    memmove(n->label, lower.p, lower.n);
+    return upper;
+}
+
 void retained_prune(struct retained *r, struct retained_node *n)
 {
     while (retained_node_dead(n) && atomic_load_explicit(&n->pins, memory_order_relaxed) == 0) {
         struct retained_node *parent = n->parent;
-        bool there = hmap_remove(&r->edges, level_hash(r, parent, retained_level(n)), n);
+        bool there = hmap_remove(&r->edges, way_hash(r, parent, retained_label(n)), n);
         assert(there);
         (void)there;
         if (n->prev != NULL)
@@ -140,21 +213,22 @@ void retained_prune(struct retained *r, struct retained_node *n)
     }
 }
 
-/* The node of a topic, made where it isn't there. NULL without memory, and nothing is changed. */
+/* The node of a topic, made where it isn't there. NULL without memory: then no topic was added, at most a label split.
+ */
 static struct retained_node *make(struct retained *r, struct bytes topic)
 {
     struct retained_node *n = r->root;
-    struct bytes rest = topic, level;
-    bool more = true;
-    while (level_next(&rest, &more, &level)) {
-        struct retained_node *child = child_make(r, n, level);
-        if (child == NULL) {
-            retained_prune(r, n);
-            return NULL;
-        }
+    for (struct bytes rest = topic;; rest = behind(rest, n->label_n)) {
+        struct retained_node *child = retained_child(r, n, first_level(rest));
+        if (child == NULL)
+            return leaf_new(r, n, rest);
+        size_t same = common(retained_label(child), rest);
+        if (same < child->label_n)
+            child = split(r, child, same);
+        if (child == NULL || same == rest.n)
+            return child;
         n = child;
     }
-    return n;
 }
 
 static uint64_t size(size_t topic_n, const struct blob *payload, const struct blob *props)

@@ -16,8 +16,9 @@ struct retained_cursor {
     struct retained *r;
     uint64_t upto;
     struct retained_node *at; /* pinned; the next to visit. NULL: not started, or done */
-    uint32_t depth;           /* of at; the root's is 0 */
-    bool done, hash;          /* hash: the filter ends in "#", which is not counted in levels */
+    uint32_t depth;           /* levels down to the end of the label of at; the root's is 0 */
+    bool entered;    /* does the filter agree with all levels down to there? Stays true if the label is split */
+    bool done, hash; /* hash: the filter ends in "#", which is not counted in levels */
     uint32_t levels;
     uint32_t *starts; /* of each level in the filter, and one behind the last, as if a slash followed */
     uint8_t filter[];
@@ -50,57 +51,74 @@ struct retained_cursor *retained_cursor_new(struct retained *r, struct bytes fil
     starts[levels] = (uint32_t)filter.n + 1;
     c->r = r;
     c->upto = upto;
+    c->entered = true;
     c->starts = starts;
     c->hash = is_char(level_of(c, levels - 1), '#');
     c->levels = c->hash ? levels - 1 : levels;
     return c;
 }
 
-/* Are nodes of this depth chosen by a wildcard, not by name? */
+/* Are nodes whose label begins with this level of a topic (counted from 1) chosen by a wildcard, not by name? */
 static bool by_wildcard(const struct retained_cursor *c, uint32_t depth)
 {
     return depth > c->levels || is_char(level_of(c, depth - 1), '+');
 }
 
-/* A wildcard at the first level doesn't match a "$" topic [MQTT-4.7.2-1]. */
-static bool hidden(const struct retained_cursor *c, const struct retained_node *n, uint32_t depth)
+/* Goes on to n, below a node of this depth: counts its levels and looks whether the filter agrees with them. */
+static void enter(struct retained_cursor *c, const struct retained_node *n, uint32_t depth)
 {
-    return depth == 1 && n->level_n > 0 && n->level[0] == '$' && by_wildcard(c, depth);
+    struct bytes rest = retained_label(n), level;
+    bool more = true;
+    /* A wildcard at the first level doesn't match a "$" topic [MQTT-4.7.2-1]. */
+    bool hidden = depth == 0 && rest.n > 0 && rest.p[0] == '$' && by_wildcard(c, 1);
+    c->entered = !hidden;
+    while (level_next(&rest, &more, &level)) {
+        depth++;
+        if (depth > c->levels)
+            c->entered = c->entered && c->hash;
+        else if (!by_wildcard(c, depth) && !bytes_equal(level, level_of(c, depth - 1)))
+            c->entered = false;
+    }
+    c->depth = depth;
 }
 
-static struct retained_node *first_below(const struct retained_cursor *c, const struct retained_node *n, uint32_t depth)
+static uint32_t levels_of(const struct retained_node *n)
 {
-    if (depth == c->levels && !c->hash)
+    return topic_levels(retained_label(n));
+}
+
+static struct retained_node *first_below(const struct retained_cursor *c, const struct retained_node *n)
+{
+    if (!c->entered || (c->depth == c->levels && !c->hash))
         return NULL;
-    if (hidden(c, n, depth))
-        return NULL;
-    if (by_wildcard(c, depth + 1))
+    if (by_wildcard(c, c->depth + 1))
         return n->children;
-    return retained_child(c->r, n, level_of(c, depth));
+    return retained_child(c->r, n, level_of(c, c->depth));
 }
 
 /* The next node in the order of the walk, or NULL at its end. */
-static struct retained_node *advance(const struct retained_cursor *c, struct retained_node *n, uint32_t *depth)
+static struct retained_node *advance(struct retained_cursor *c, struct retained_node *n)
 {
-    struct retained_node *below = first_below(c, n, *depth);
+    struct retained_node *below = first_below(c, n);
     if (below != NULL) {
-        ++*depth;
+        enter(c, below, c->depth);
         return below;
     }
-    for (; n->parent != NULL; n = n->parent, --*depth) {
-        if (n->next != NULL && by_wildcard(c, *depth))
+    for (; n->parent != NULL; n = n->parent) {
+        c->depth -= levels_of(n);
+        if (n->next != NULL && by_wildcard(c, c->depth + 1)) {
+            enter(c, n->next, c->depth);
             return n->next;
+        }
     }
     return NULL;
 }
 
 /* The message at n if it belongs to this walk. */
-static const struct retained_entry *wanted(const struct retained_cursor *c, const struct retained_node *n,
-                                           uint32_t depth, msec now)
+static const struct retained_entry *wanted(const struct retained_cursor *c, const struct retained_node *n, msec now)
 {
     const struct retained_entry *e = n->entry;
-    bool matches = depth == c->levels || (c->hash && depth > c->levels);
-    if (e == NULL || !matches || hidden(c, n, depth))
+    if (e == NULL || !c->entered || c->depth < c->levels)
         return NULL;
     return e->number <= c->upto && e->expiry.due > now ? e : NULL;
 }
@@ -141,14 +159,14 @@ bool retained_pull(struct retained_cursor *c, unsigned max_nodes, msec now,
     retained_read_lock(c->r);
     struct retained_node *from = c->at, *n = from != NULL ? from : c->r->root;
     for (unsigned i = 0; n != NULL && i < max_nodes; i++) {
-        const struct retained_entry *e = wanted(c, n, c->depth, now);
+        const struct retained_entry *e = wanted(c, n, now);
         if (e != NULL) {
             struct retained_message m = {
                 bytes_of(e->topic, e->topic_n), e->payload, e->props, e->expiry.due, e->qos, e->number};
             if (visit(ctx, &m) == RETAINED_STOP)
                 break;
         }
-        n = advance(c, n, &c->depth);
+        n = advance(c, n);
     }
     c->at = n;
     c->done = n == NULL;

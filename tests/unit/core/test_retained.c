@@ -455,21 +455,63 @@ static void without_memory(void **state)
             assert_int_equal(mem_in_use(), before);
     }
     assert_int_equal(result, RETAINED_STORED);
-    assert_int_equal(k, 7); /* the message and five nodes */
+    assert_int_equal(k, 3); /* the message and its node */
+    /* Where a label must be split, it may stay split; nothing else shows. */
+    m.topic = bytes_str("a/b/x");
+    for (k = 1, result = RETAINED_NO_MEMORY; result == RETAINED_NO_MEMORY; k++) {
+        mem_fail_at(k);
+        result = retained_put(r, &m);
+        mem_fail_at(0);
+        assert_int_equal(retained_delete(r, bytes_str("a/b")), false);
+        assert_int_equal(retained_number(r), 2 + (result == RETAINED_STORED));
+    }
+    assert_true(k > 3);
+    assert_true(retained_delete(r, m.topic));
+    m.topic = bytes_str("a/b/c/d/e");
+    assert_int_equal(retained_put(r, &m), RETAINED_STORED);
     /* A failed replacement keeps the old one. */
     mem_fail_at(1);
     assert_int_equal(retained_put(r, &m), RETAINED_NO_MEMORY);
     mem_fail_at(0);
-    assert_int_equal(retained_number(r), 2);
+    assert_int_equal(retained_number(r), 4);
     for (k = 1; k <= 2; k++) {
         mem_fail_at(k);
-        assert_null(retained_cursor_new(r, bytes_str("a/#"), 2));
+        assert_null(retained_cursor_new(r, bytes_str("a/#"), 4));
         mem_fail_at(0);
     }
     retained_unlock(r);
     assert_int_equal(matching(r, "#"), 1);
     retained_free(r);
     blob_unref(b);
+}
+
+/* A chain of nodes: each topic is one level longer than the one before. */
+static void chain(void **state)
+{
+    (void)state;
+    enum { N = 5000 };
+    static char topic[2 * N];
+    struct retained *r = retained_new(&key, PLENTY, UINT64_MAX);
+    size_t empty = mem_in_use();
+    struct blob *b = blob_str("x");
+    for (unsigned i = 0; i < 2 * N; i++)
+        topic[i] = i % 2 == 0 ? 'a' : '/';
+    retained_write_lock(r);
+    for (unsigned i = N; i > 0; i--) {
+        struct retained_message m = {bytes_of(topic, 2 * i - 1), b, NULL, MSEC_NEVER, 0, 0};
+        assert_int_equal(retained_put(r, &m), RETAINED_STORED);
+    }
+    retained_unlock(r);
+    assert_int_equal(matching(r, "#"), N);
+    assert_int_equal(matching(r, "+/a/+"), 1);
+    assert_int_equal(matching(r, "a/a/a/#"), N - 2);
+    retained_write_lock(r);
+    for (unsigned i = 1; i <= N; i++)
+        assert_true(retained_delete(r, bytes_of(topic, 2 * i - 1)));
+    retained_unlock(r);
+    blob_unref(b);
+    assert_true(mem_in_use() <= empty + SLACK);
+    retained_free(r);
 }
 
 /* 65,536 levels, walked by "#", by name, and by as many "+". */
@@ -505,7 +547,7 @@ static void deepest(void **state)
     /* Deleted under a walk that stands at the bottom. */
     unsigned n = 0;
     struct retained_cursor *c = walk(r, "#");
-    assert_true(retained_pull(c, N, 0, take, &n));
+    assert_true(retained_pull(c, 2, 0, take, &n));
     retained_write_lock(r);
     assert_true(retained_delete(r, bytes_of(topic, N)));
     assert_true(retained_delete(r, bytes_of(topic, N / 2)));
@@ -531,7 +573,7 @@ static void memory_per_message(void **state)
     char topic[TEXT];
     size_t own = 0;
     for (unsigned i = 0; i < N; i++) {
-        int n = snprintf(topic, sizeof(topic), "building/%03u/sensor%07u", i % 1000, i);
+        int n = snprintf(topic, sizeof(topic), "building/%03u/sensor%07u/t", i % 1000, i);
         assert_int_equal(put(r, topic, "21.5", MSEC_NEVER), RETAINED_STORED);
         own += (size_t)n + 4;
     }
@@ -607,6 +649,7 @@ int main(void)
         cmocka_unit_test(limits),
         cmocka_unit_test(blobs_are_shared),
         cmocka_unit_test(without_memory),
+        cmocka_unit_test(chain),
         cmocka_unit_test(deepest),
         cmocka_unit_test(memory_per_message),
         cmocka_unit_test(walkers_beside_a_writer),
