@@ -90,7 +90,7 @@ static void add_listener(struct parse *p, unsigned line, const char *name)
     c->listeners = mem_realloc(c->listeners, c->listeners_n * sizeof *c->listeners);
     p->lines.listener = mem_realloc(p->lines.listener, c->listeners_n * sizeof *p->lines.listener);
     c->listeners[n] = (struct config_listener){.name = mem_strndup(name, strlen(name)), .line = line};
-    memset(p->lines.listener[n], 0, sizeof p->lines.listener[n]);
+    p->lines.listener[n] = (struct config_section_lines){.faulty = false};
     config_value_defaults(&c->listeners[n], "listener");
 }
 
@@ -191,6 +191,23 @@ static void unknown_key(struct parse *p, unsigned line, const char *section, con
                      "unknown key; take it out (`sotto help --reference` lists all keys of this version)");
 }
 
+static void on_fault(void *ctx, unsigned line, const char *section, const char *key, const char *text)
+{
+    struct parse *p = ctx;
+    const struct config_key *k = key != NULL && p->section == LISTENER_SECTION ? find_key("listener", key) : NULL;
+    if (p->section == LISTENER_SECTION) {
+        struct config_section_lines *lines = &p->lines.listener[p->c->listeners_n - 1];
+        lines->faulty = true;
+        if (k != NULL)
+            lines->key[k - config_keys] = line;
+    }
+    if (section != NULL && strcmp(section, "auth") == 0)
+        p->lines.auth.faulty = true;
+    if (section == NULL && key == NULL)
+        p->section = NOT_KNOWN;
+    config_error(&p->errors, line, section, key, "%s", text);
+}
+
 static void on_entry(void *ctx, unsigned line, const char *section, const char *key, const char *value)
 {
     struct parse *p = ctx;
@@ -203,7 +220,8 @@ static void on_entry(void *ctx, unsigned line, const char *section, const char *
         return;
     }
     size_t last = p->c->listeners_n - 1;
-    unsigned *before = listener ? &p->lines.listener[last][k - config_keys] : &p->lines.global[k - config_keys];
+    struct config_section_lines *lines = listener ? &p->lines.listener[last] : &p->lines.global;
+    unsigned *before = &lines->key[k - config_keys];
     if (*before != 0 && k->type != VALUE_FLAGS) {
         config_error(&p->errors, line, section, key, "the key is there already, on line %u; keep one of them", *before);
         return;
@@ -212,22 +230,14 @@ static void on_entry(void *ctx, unsigned line, const char *section, const char *
     char err[512];
     void *base = listener ? (void *)&p->c->listeners[last] : (void *)p->c;
     if (!config_value_set(base, k, value, p->folder, err, sizeof err))
-        config_error(&p->errors, line, section, key, "%s", err);
-}
-
-static void on_fault(void *ctx, unsigned line, const char *section, const char *key, const char *text)
-{
-    struct parse *p = ctx;
-    if (section == NULL && key == NULL)
-        p->section = NOT_KNOWN;
-    config_error(&p->errors, line, section, key, "%s", text);
+        on_fault(p, line, section, key, err);
 }
 
 /* ------------------------------------------------------------------- whole */
 
 unsigned config_line_of(const struct config_lines *lines, size_t listener, const char *key)
 {
-    return lines->listener[listener][find_key("listener", key) - config_keys];
+    return lines->listener[listener].key[find_key("listener", key) - config_keys];
 }
 
 /* What depends on other keys when it is absent. */

@@ -5,20 +5,27 @@
 
 #include "config_schema.h"
 
+/* The key is there, with a value that was (perhaps) refused: then its absence is no further error. */
+static bool refused(const struct config_lines *lines, size_t i, const char *key)
+{
+    return lines->listener[i].faulty && config_line_of(lines, i, key) != 0;
+}
+
 static void check_tls(const struct config_listener *l, size_t i, const char *section, const struct config_lines *lines,
                       struct config_errors *e)
 {
     static const char *const needs_tls[] = {"cert", "key", "chain", "min_version", "max_version", "ciphers", NULL};
-    if (l->tls && l->cert == NULL)
+    if (l->tls && l->cert == NULL && !refused(lines, i, "cert"))
         config_error(e, l->line, section, "cert",
                      "missing; tls = on needs a certificate: write cert = FILE (`sotto cert init DIR` makes one)");
-    if (l->tls && l->key == NULL)
+    if (l->tls && l->key == NULL && !refused(lines, i, "key"))
         config_error(e, l->line, section, "key",
                      "missing; tls = on needs the certificate's private key: write key = FILE");
     if (l->tls && l->min_version > l->max_version)
         config_error(e, config_line_of(lines, i, "min_version"), section, "min_version",
                      "is above max_version; no version is left: lower it, or raise max_version");
-    for (const char *const *key = needs_tls; !l->tls && *key != NULL; key++) {
+    bool off = !l->tls && !refused(lines, i, "tls");
+    for (const char *const *key = needs_tls; off && *key != NULL; key++) {
         unsigned line = config_line_of(lines, i, *key);
         if (line != 0)
             config_error(e, line, section, *key,
@@ -35,6 +42,8 @@ static void check_address(const struct config *c, size_t i, const char *section,
         config_error(e, line, section, "port", "a unix socket has no port; take this line out");
     for (size_t j = 0; j < i; j++) {
         const struct config_listener *other = &c->listeners[j];
+        if (lines->listener[i].faulty || lines->listener[j].faulty)
+            continue;
         if (l->port != other->port || strcmp(l->address, other->address) != 0)
             continue;
         config_error(e, l->line, section, NULL,
@@ -44,21 +53,35 @@ static void check_address(const struct config *c, size_t i, const char *section,
     }
 }
 
+/* Where nobody may come in without a password, somebody must have one. */
+static void check_auth(const struct config *c, const struct config_lines *lines, struct config_errors *e)
+{
+    static const char *const why =
+        "is off, and [auth] users names no file, so nobody could log in; write users = FILE under "
+        "[auth] (`sotto passwd FILE USER` makes it), or anonymous = on";
+    bool said = false;
+    for (size_t i = 0; i < c->listeners_n && c->users == NULL && !lines->auth.faulty; i++) {
+        const struct config_listener *l = &c->listeners[i];
+        unsigned line = config_line_of(lines, i, "anonymous");
+        char section[64];
+        snprintf(section, sizeof section, "listener.%s", l->name);
+        if (!l->anonymous && line != 0)
+            config_error(e, line, section, "anonymous", "%s", why);
+        else if (!l->anonymous && !said)
+            config_error(e, lines->auth_section, "auth", "anonymous", "%s", why);
+        said |= !l->anonymous && line == 0;
+    }
+}
+
 void config_check(const struct config *c, const struct config_lines *lines, struct config_errors *e)
 {
     if (c->listeners_n == 0)
         config_error(e, 0, NULL, NULL, "no listener; nobody could connect: write a section [listener.NAME]");
     for (size_t i = 0; i < c->listeners_n; i++) {
-        const struct config_listener *l = &c->listeners[i];
         char section[64];
-        snprintf(section, sizeof section, "listener.%s", l->name);
-        check_tls(l, i, section, lines, e);
+        snprintf(section, sizeof section, "listener.%s", c->listeners[i].name);
+        check_tls(&c->listeners[i], i, section, lines, e);
         check_address(c, i, section, lines, e);
-        unsigned line = config_line_of(lines, i, "anonymous");
-        if (!l->anonymous && c->users == NULL)
-            config_error(
-                e, line != 0 ? line : l->line, section, "anonymous",
-                "is off, and [auth] users names no file, so nobody could log in; write users = FILE under [auth] "
-                "(`sotto passwd FILE USER` makes it), or anonymous = on");
     }
+    check_auth(c, lines, e);
 }

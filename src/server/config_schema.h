@@ -66,11 +66,16 @@ void config_error(struct config_errors *e, unsigned line, const char *section, c
 void config_warning(struct config_errors *e, unsigned line, const char *section, const char *key, const char *format,
                     ...) __attribute__((format(printf, 5, 6)));
 
-/* Where keys were set: lines by row of config_keys (0: nowhere). */
+/* Where keys were set: lines by row of config_keys (0: nowhere). faulty: some line was refused, so nothing follows from
+ * what is missing. */
+struct config_section_lines {
+    unsigned key[CONFIG_KEYS_MAX];
+    bool faulty;
+};
 struct config_lines {
     unsigned auth_section;
-    unsigned global[CONFIG_KEYS_MAX];
-    unsigned (*listener)[CONFIG_KEYS_MAX]; /* one row of lines per listener */
+    struct config_section_lines auth, global; /* auth: only its faulty is used */
+    struct config_section_lines *listener;    /* one per listener */
 };
 /* The line where a listener's key stands, or 0. */
 unsigned config_line_of(const struct config_lines *lines, size_t listener, const char *key);
