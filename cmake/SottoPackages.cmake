@@ -33,6 +33,7 @@ endfunction()
 
 sotto_package(UV libuv libuv1-dev)
 sotto_package(WOLFSSL wolfssl libwolfssl-dev)
+sotto_package(NETTLE nettle nettle-dev)
 sotto_package(ARGON2 libargon2 libargon2-dev)
 sotto_package_or_library(INIH inih inih ini.h libinih-dev)
 sotto_package_or_library(CMOCKA cmocka cmocka cmocka.h "")

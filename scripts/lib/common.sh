@@ -65,6 +65,7 @@ want_build_packages() {
     want_module wolfssl libwolfssl-dev
     want_module inih libinih-dev
     want_module libargon2 libargon2-dev
+    want_module nettle nettle-dev
 }
 
 # build FOLDER TYPE [cmake option]...: configures when that was not done yet, and builds what has changed.

@@ -20,6 +20,7 @@
 #include "sotto/base/log.h"
 #include "sotto/base/mem.h"
 #include "tls_files_private.h"
+#include "tls_aes_private.h"
 #include "tls_suites_private.h"
 
 struct tls_context {
@@ -38,11 +39,15 @@ struct complaint {
 
 int tls_init(void)
 {
-    return wolfSSL_Init() == WOLFSSL_SUCCESS ? 0 : -1;
+    if (wolfSSL_Init() != WOLFSSL_SUCCESS)
+        return -1;
+    tls_aes_init();
+    return 0;
 }
 
 void tls_fini(void)
 {
+    tls_aes_fini();
     wolfSSL_Cleanup();
 }
 
@@ -232,6 +237,8 @@ static bool make_native(struct tls_context *c, const struct tls_settings *s, str
         snprintf(wrong->text, wrong->cap, "wolfSSL can't make a context: there is no memory");
         return false;
     }
+    if (tls_aes_device() != INVALID_DEVID)
+        wolfSSL_CTX_SetDevId(c->native, tls_aes_device());
     if (s->min_version != s->max_version &&
         wolfSSL_CTX_SetMinVersion(c->native, WOLFSSL_TLSV1_2) != WOLFSSL_SUCCESS) {
         snprintf(wrong->text, wrong->cap, "this build of wolfSSL has no TLS 1.2");
@@ -286,5 +293,7 @@ struct tls_context *tls_context_new(const struct tls_settings *s, char *err, siz
 
 const char *tls_library(void)
 {
-    return "wolfSSL " LIBWOLFSSL_VERSION_STRING " (" BUILD ", " ASSEMBLY ")";
+    return tls_aes_device() != INVALID_DEVID
+               ? "wolfSSL " LIBWOLFSSL_VERSION_STRING " (" BUILD ", " ASSEMBLY "; AES-GCM by nettle)"
+               : "wolfSSL " LIBWOLFSSL_VERSION_STRING " (" BUILD ", " ASSEMBLY ")";
 }

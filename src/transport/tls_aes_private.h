@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* AES-GCM by the processor's own instructions, for builds of wolfSSL that have none. */
+#pragma once
+
+#include "tls_private.h"
+
+/* Once, after wolfSSL_Init: registers it where wolfSSL can use it and it is quicker. */
+void tls_aes_init(void);
+void tls_aes_fini(void);
+/* For wolfSSL_CTX_SetDevId and wc_AesInit: INVALID_DEVID when wolfSSL's own is as good. */
+int tls_aes_device(void);
