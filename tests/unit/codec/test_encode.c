@@ -158,6 +158,8 @@ static void packet_that_a_version_lacks_is_refused(void **state)
     assert_int_equal(packet_encode(&p, PROTO_31, b, sizeof b), 0);
     assert_int_equal(packet_encode(&p, PROTO_5, b, sizeof b), 2);
     assert_int_equal(packet_encode(&p, PROTO_NONE, b, sizeof b), 0);
+    p.end.reason = REASON_CONTINUE_AUTHENTICATION;
+    expect(&p, PROTO_5, "f0 ~ 18 {}");
     p = (struct packet){.type = PACKET_CONNECT};
     p.connect.has_password = true;
     assert_int_equal(packet_encode(&p, PROTO_311, b, sizeof b), 0);

@@ -85,6 +85,7 @@ const struct vector vectors5[] = {
     {"connack_of_5_with_reserved_flags_is_malformed__MQTT5_3_2_2_1", V5, "20 ~ 02 00 {}", MALFORMED, NULL},
     {"connack_of_5_with_code_of_another_packet_is_an_error__MQTT5_3_2_2_8", V5, "20 ~ 00 92 {}", PROTOCOL, NULL},
     {"connack_of_5_with_return_code_of_3_is_an_error__MQTT5_3_2_2_8", V5, "20 ~ 00 05 {}", PROTOCOL, NULL},
+    {"connack_of_5_with_auth_data_but_no_method_is_an_error", V5, "20 ~ 00 00 {16 <x>}", PROTOCOL, NULL},
     {"connack_of_5_without_properties_is_malformed__MQTT5_2_2_2_1", V5, "20 02 00 00", MALFORMED, NULL},
     {"connack_of_5_with_trailing_byte_is_malformed", V5, "20 ~ 00 00 {} 00", MALFORMED, NULL},
 
