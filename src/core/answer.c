@@ -47,6 +47,14 @@ void client_answer_routing(struct client *c, const struct packet *p, uint64_t ne
 
 void client_answer_ack(struct client *c, enum packet_type type, uint16_t id, enum reason reason, uint64_t need)
 {
+    if (reason == REASON_SUCCESS && need <= c->shard->committed && list_empty(&c->gate)) {
+        /* Four bytes in every version: the path of a message. */
+        const uint8_t ack[4] = {(uint8_t)(type << 4 | (type == PACKET_PUBREL ? 2 : 0)), 2, (uint8_t)(id >> 8),
+                                (uint8_t)id};
+        client_append(c, ack, sizeof(ack));
+        client_wake(c);
+        return;
+    }
     struct packet p;
     p.type = type;
     p.ack.id = id;

@@ -85,16 +85,33 @@ struct shard {
 
 /* --------------------------------------------------------------- messages */
 
-/* A publication kept in memory, by one shard: counted plainly. The payload is inline or in a blob. */
+/*
+ * A publication kept in memory, by one shard: counted plainly. Topic, properties and payload follow the head, but for a
+ * payload in a blob. Kept small: the usual sensor's message fits two cache lines.
+ */
 struct message {
-    uint32_t refs;
-    uint32_t size; /* of this block */
     struct blob *blob;
-    struct bytes topic, props, payload;
     msec expires;
+    uint32_t refs;
+    uint32_t payload_n, props_n;
+    uint16_t topic_n;
     uint8_t qos;
     bool retain; /* as the publisher said */
+    uint8_t data[];
 };
+
+static inline struct bytes message_topic(const struct message *m)
+{
+    return (struct bytes){m->data, m->topic_n};
+}
+static inline struct bytes message_props(const struct message *m)
+{
+    return (struct bytes){m->data + m->topic_n, m->props_n};
+}
+static inline struct bytes message_payload(const struct message *m)
+{
+    return (struct bytes){m->blob != NULL ? m->blob->p : m->data + m->topic_n + m->props_n, m->payload_n};
+}
 
 /* A publication on its way: views into the publisher's packet, and what was made of it so far. */
 struct pub {
@@ -154,10 +171,10 @@ struct session {
     struct rights *rights; /* of the user who made it, as of the last connection */
     struct subscription *subs;
     uint32_t subs_n, subs_cap;
-    struct ring queue;    /* struct delivery, waiting */
-    struct ring inflight; /* struct delivery, in order of sending */
-    uint32_t unsent;      /* index of the first in-flight delivery that this connection has not been sent yet */
-    uint32_t window;      /* how many may be in flight */
+    struct ring deliveries; /* struct delivery: those in flight, in order of sending, then those that wait */
+    uint32_t inflight;      /* how many are in flight */
+    uint32_t unsent;        /* index of the first in-flight delivery that this connection has not been sent yet */
+    uint32_t window;        /* how many may be in flight */
     size_t queue_bytes;
     struct id_set received;
     uint64_t next_row;
@@ -174,6 +191,10 @@ struct session {
 static inline struct bytes session_id(const struct session *s)
 {
     return (struct bytes){s->id, s->id_n};
+}
+static inline uint32_t session_waiting(const struct session *s)
+{
+    return s->deliveries.n - s->inflight;
 }
 static inline bool session_durable(const struct session *s)
 {

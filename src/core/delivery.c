@@ -2,11 +2,14 @@
 /*
  * From a session to its connection.
  *
- *   session_deliver ──► straight into the output     (nothing waits before it, and there is room)
- *                  └──► queue ──► inflight ──► output  (session_output, as window, output and store allow)
+ *   session_deliver ──► straight into the output         (nothing waits before it, and there is room)
+ *                  └──► waiting ──► in flight ──► output  (session_output, as window, output and store allow)
  *
- * The queue holds what was not sent yet, QoS 0 too, so that order is kept. `inflight` holds QoS 1 and 2 in order of
- * sending, until they are acknowledged; its part from `unsent` on has not been sent on this connection: after a
+ *   deliveries: [ in flight, sent | in flight, unsent | waiting ]
+ *                                  ^ unsent            ^ inflight
+ *
+ * Those that wait were not sent yet, QoS 0 too, so that order is kept. Those in flight, QoS 1 and 2, stand in order of
+ * sending until they are acknowledged; the part from `unsent` on has not been sent on this connection: after a
  * reconnect that is all of it, to be sent again with DUP and the same packet ids [MQTT-4.4.0-1].
  */
 #include "core_private.h"
@@ -18,14 +21,14 @@ static bool may_send(const struct session *n, uint8_t qos)
     const struct client *c = n->client;
     if (c == NULL || c->state != CLIENT_UP || c->ready > n->shard->committed || c->out.bytes >= OUTPUT_HIGH)
         return false;
-    if (n->queue.n > 0 || n->unsent < n->inflight.n)
+    if (n->unsent < n->deliveries.n)
         return false;
-    return qos == 0 || (n->inflight.n < n->window && !(qos == 2 && session_durable(n)));
+    return qos == 0 || (n->inflight < n->window && !(qos == 2 && session_durable(n)));
 }
 
 static size_t message_bytes(const struct message *m)
 {
-    return m->topic.n + m->props.n + m->payload.n;
+    return (size_t)m->topic_n + m->props_n + m->payload_n;
 }
 
 static void store_message(struct session *n, struct delivery *d)
@@ -36,15 +39,17 @@ static void store_message(struct session *n, struct delivery *d)
                                             .qos = d->qos,
                                             .retain = d->retain,
                                             .sub_id = d->sub_id,
-                                            .topic = d->msg->topic,
-                                            .props = d->msg->props,
-                                            .payload = d->msg->payload,
+                                            .topic = message_topic(d->msg),
+                                            .props = message_props(d->msg),
+                                            .payload = message_payload(d->msg),
                                             .expires = d->msg->expires});
 }
 
-/* Gives the delivery at the end of inflight its packet id; what the store says of it is noted in d->need. */
+/* Takes the first that waits into flight: it gets its packet id; what the store says of it is noted in d->need. */
 static void take_off(struct session *n, struct delivery *d)
 {
+    assert(d == ring_at(&n->deliveries, n->inflight));
+    n->inflight++;
     d->id = session_take_id(n);
     if (d->row == 0)
         return;
@@ -57,8 +62,8 @@ static void take_off(struct session *n, struct delivery *d)
 static bool send_publish(struct session *n, const struct delivery *d)
 {
     struct packet_publish p;
-    p.topic = d->msg->topic;
-    p.payload = d->msg->payload;
+    p.topic = message_topic(d->msg);
+    p.payload = message_payload(d->msg);
     p.id = d->id;
     p.qos = d->qos;
     p.retain = d->retain;
@@ -100,39 +105,39 @@ static void lose(struct session *n, const char *why)
     if (n->told_full != 0 && s->now - n->told_full < 10000)
         return;
     n->told_full = s->now > 0 ? s->now : 1;
-    log_event(LOG_WARN, "queue.full", LF_BYTES("client", session_id(n)), LF_INT("queued", n->queue.n),
+    log_event(LOG_WARN, "queue.full", LF_BYTES("client", session_id(n)), LF_INT("queued", session_waiting(n)),
               LF_INT("bytes", n->queue_bytes), LF_INT("dropped", n->dropped), LF_STR("reason", why),
               LF_STR("hint", n->client != NULL
                                  ? "the client reads too slowly; see max_queued_messages and max_queued_bytes"
                                  : "the client has been away; see max_queued_messages and max_queued_bytes"));
 }
 
-static void drop_front(struct session *n)
+static void drop_waiting(struct session *n)
 {
-    struct delivery *d = ring_at(&n->queue, 0);
+    struct delivery *d = ring_at(&n->deliveries, n->inflight);
     n->queue_bytes -= message_bytes(d->msg);
     if (d->row != 0)
         session_store(n, &(struct store_record){.kind = STORE_DONE, .row = d->row});
     message_unref(n->shard, d->msg);
-    ring_pop_front(&n->queue);
+    ring_remove(&n->deliveries, n->inflight);
 }
 
 /* Makes room for size bytes as the policy says; false: the new message is dropped. */
 static bool make_room(struct session *n, size_t size)
 {
     const struct limits *l = &n->shard->b->limits;
-    while (n->queue.n >= l->max_queued_messages || n->queue_bytes + size > l->max_queued_bytes) {
+    while (session_waiting(n) >= l->max_queued_messages || n->queue_bytes + size > l->max_queued_bytes) {
         if (l->queue_policy == QUEUE_DISCONNECT && n->client != NULL) {
             lose(n, "the queue is full, the client is disconnected");
             client_refuse(n->client, REASON_QUOTA_EXCEEDED, "its queue is full");
             return false;
         }
-        bool oldest = l->queue_policy == QUEUE_DROP_OLDEST && n->queue.n > 0;
+        bool oldest = l->queue_policy == QUEUE_DROP_OLDEST && session_waiting(n) > 0;
         lose(n, oldest ? "the queue is full, its oldest message is dropped"
                        : "the queue is full, the new message is dropped");
         if (!oldest)
             return false;
-        drop_front(n);
+        drop_waiting(n);
     }
     return true;
 }
@@ -147,7 +152,7 @@ static void enqueue(struct session *n, struct pub *p, const struct delivery *lik
     }
     if (!make_room(n, message_bytes(m)))
         return;
-    struct delivery *d = ring_push_back(&n->queue);
+    struct delivery *d = ring_push_back(&n->deliveries);
     if (d == NULL) {
         lose(n, "no memory");
         return;
@@ -165,7 +170,7 @@ static void enqueue(struct session *n, struct pub *p, const struct delivery *lik
 static void send_now(struct session *n, struct pub *p, const struct delivery *like)
 {
     struct message *m = pub_message(n->shard, p);
-    struct delivery *d = m != NULL ? ring_push_back(&n->inflight) : NULL;
+    struct delivery *d = m != NULL ? ring_push_back(&n->deliveries) : NULL;
     if (d == NULL) {
         lose(n, "no memory");
         return;
@@ -178,7 +183,7 @@ static void send_now(struct session *n, struct pub *p, const struct delivery *li
     if (!send_publish(n, d))
         return;
     d->sent = true;
-    n->unsent = n->inflight.n;
+    n->unsent = n->inflight;
 }
 
 void session_deliver(struct session *n, struct pub *p, const struct match *m, uint32_t count)
@@ -212,7 +217,7 @@ bool session_send_retained(struct session *n, const struct retained_message *m, 
     struct delivery d = {.qos = o->qos < m->qos ? o->qos : m->qos, .retain = true};
     if (n->client->out.bytes >= OUTPUT_HIGH)
         return false;
-    if (d.qos > 0 && (n->inflight.n >= n->window || n->queue.n > 0))
+    if (d.qos > 0 && (n->inflight >= n->window || session_waiting(n) > 0))
         return false;
     if (!rights_unlimited(n->rights, RIGHT_RECEIVE) && !rights_allow(n->rights, RIGHT_RECEIVE, session_id(n), m->topic))
         return true;
@@ -234,7 +239,7 @@ bool session_send_retained(struct session *n, const struct retained_message *m, 
 /* The next in-flight delivery that this connection has not been sent; false: it has to wait for the store. */
 static bool send_unsent(struct session *n)
 {
-    struct delivery *d = ring_at(&n->inflight, n->unsent);
+    struct delivery *d = ring_at(&n->deliveries, n->unsent);
     if (d->need > n->shard->committed)
         return false;
     if (d->released) {
@@ -248,31 +253,24 @@ static bool send_unsent(struct session *n)
     return true;
 }
 
-/* The next of the queue: sent at QoS 0, else taken into flight. */
-static bool send_queued(struct session *n)
+/* The next that waits: sent at QoS 0, else taken into flight. */
+static bool send_waiting(struct session *n)
 {
-    struct delivery *d = ring_at(&n->queue, 0);
+    struct delivery *d = ring_at(&n->deliveries, n->inflight);
     if (d->msg->expires <= n->shard->now) {
-        drop_front(n);
+        drop_waiting(n);
         return true;
     }
-    if (d->qos > 0 && n->inflight.n >= n->window)
+    if (d->qos > 0 && n->inflight >= n->window)
         return false;
     if (d->qos == 0) {
         if (!send_publish(n, d))
             return false;
-        drop_front(n);
+        drop_waiting(n);
         return true;
     }
-    struct delivery *f = ring_push_back(&n->inflight);
-    if (f == NULL) {
-        client_refuse(n->client, REASON_SERVER_UNAVAILABLE, "no memory");
-        return false;
-    }
-    *f = *d;
     n->queue_bytes -= message_bytes(d->msg);
-    ring_pop_front(&n->queue);
-    take_off(n, f);
+    take_off(n, d);
     return true;
 }
 
@@ -283,10 +281,10 @@ bool session_output(struct session *n)
     while (c->state == CLIENT_UP && c->out.bytes < OUTPUT_HIGH) {
         if (c->ready > n->shard->committed)
             return true;
-        if (n->unsent < n->inflight.n) {
+        if (n->unsent < n->inflight) {
             if (!send_unsent(n))
                 return true;
-        } else if (n->queue.n == 0 || !send_queued(n)) {
+        } else if (session_waiting(n) == 0 || !send_waiting(n)) {
             return false;
         }
     }
@@ -300,8 +298,8 @@ void session_resume(struct session *n)
 
 struct delivery *session_inflight(struct session *n, uint16_t id, uint32_t *i)
 {
-    for (*i = 0; *i < n->inflight.n; (*i)++) {
-        struct delivery *d = ring_at(&n->inflight, *i);
+    for (*i = 0; *i < n->inflight; (*i)++) {
+        struct delivery *d = ring_at(&n->deliveries, *i);
         if (d->id == id)
             return d;
     }
@@ -310,29 +308,28 @@ struct delivery *session_inflight(struct session *n, uint16_t id, uint32_t *i)
 
 void session_done(struct session *n, uint32_t i)
 {
-    struct delivery *d = ring_at(&n->inflight, i);
+    assert(i < n->inflight);
+    struct delivery *d = ring_at(&n->deliveries, i);
     if (d->row != 0)
         session_store(n, &(struct store_record){.kind = STORE_DONE, .row = d->row});
     if (d->msg != NULL)
         message_unref(n->shard, d->msg);
-    ring_remove(&n->inflight, i);
+    ring_remove(&n->deliveries, i);
+    n->inflight--;
     if (i < n->unsent)
         n->unsent--;
-    if (n->client != NULL && (n->queue.n > 0 || n->unsent < n->inflight.n || !list_empty(&n->client->replays)))
+    if (n->client != NULL && (n->unsent < n->deliveries.n || !list_empty(&n->client->replays)))
         client_wake(n->client);
 }
 
 void session_clear_queues(struct session *n)
 {
-    for (uint32_t i = 0; i < n->inflight.n; i++) {
-        struct delivery *d = ring_at(&n->inflight, i);
+    for (uint32_t i = 0; i < n->deliveries.n; i++) {
+        struct delivery *d = ring_at(&n->deliveries, i);
         if (d->msg != NULL)
             message_unref(n->shard, d->msg);
     }
-    for (uint32_t i = 0; i < n->queue.n; i++)
-        message_unref(n->shard, ((struct delivery *)ring_at(&n->queue, i))->msg);
-    ring_fini(&n->inflight);
-    ring_fini(&n->queue);
+    ring_fini(&n->deliveries);
     n->queue_bytes = 0;
-    n->unsent = 0;
+    n->inflight = n->unsent = 0;
 }

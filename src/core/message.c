@@ -8,27 +8,30 @@
 
 #include <assert.h>
 
+static size_t block_size(size_t topic, size_t props, size_t payload)
+{
+    return sizeof(struct message) + topic + props + payload;
+}
+
 static struct message *message_new(struct shard *s, const struct pub *p)
 {
     size_t inline_n = p->blob != NULL ? 0 : p->payload.n;
-    size_t size = sizeof(struct message) + p->topic.n + p->props.n + inline_n;
-    struct message *m = size <= UINT32_MAX ? pool_get(&s->pool, size) : NULL;
+    struct message *m = pool_get(&s->pool, block_size(p->topic.n, p->props.n, inline_n));
     if (m == NULL)
         return NULL;
-    uint8_t *data = (uint8_t *)(m + 1);
-    *m = (struct message){.refs = 1, .size = (uint32_t)size, .expires = p->expires, .qos = p->qos, .retain = p->retain};
-    m->topic = bytes_of(memcpy(data, p->topic.p, p->topic.n), p->topic.n);
-    data += p->topic.n;
+    m->blob = p->blob != NULL ? blob_ref(p->blob) : NULL;
+    m->expires = p->expires;
+    m->refs = 1;
+    m->payload_n = (uint32_t)p->payload.n;
+    m->props_n = (uint32_t)p->props.n;
+    m->topic_n = (uint16_t)p->topic.n;
+    m->qos = p->qos;
+    m->retain = p->retain;
+    memcpy(m->data, p->topic.p, p->topic.n);
     if (p->props.n > 0)
-        m->props = bytes_of(memcpy(data, p->props.p, p->props.n), p->props.n);
-    data += p->props.n;
-    m->payload = p->payload;
-    if (p->blob != NULL) {
-        m->blob = blob_ref(p->blob);
-        m->payload.p = p->blob->p;
-    } else if (inline_n > 0) {
-        m->payload.p = memcpy(data, p->payload.p, inline_n);
-    }
+        memcpy(m->data + p->topic.n, p->props.p, p->props.n);
+    if (inline_n > 0)
+        memcpy(m->data + p->topic.n + p->props.n, p->payload.p, inline_n);
     return m;
 }
 
@@ -67,15 +70,16 @@ void message_unref(struct shard *s, struct message *m)
     assert(m->refs > 0);
     if (--m->refs > 0)
         return;
+    size_t size = block_size(m->topic_n, m->props_n, m->blob != NULL ? 0 : m->payload_n);
     blob_unref(m->blob);
-    pool_put(&s->pool, m, m->size);
+    pool_put(&s->pool, m, size);
 }
 
 void message_pub(struct message *m, struct pub *p)
 {
-    *p = (struct pub){.topic = m->topic,
-                      .props = m->props,
-                      .payload = m->payload,
+    *p = (struct pub){.topic = message_topic(m),
+                      .props = message_props(m),
+                      .payload = message_payload(m),
                       .qos = m->qos,
                       .retain = m->retain,
                       .expires = m->expires,

@@ -26,8 +26,7 @@ struct session *session_new(struct shard *s, struct bytes id, struct rights *rig
     n->id_n = (uint32_t)id.n;
     if (id.n > 0)
         memcpy(n->id, id.p, id.n);
-    ring_init(&n->queue, sizeof(struct delivery));
-    ring_init(&n->inflight, sizeof(struct delivery));
+    ring_init(&n->deliveries, sizeof(struct delivery));
     n->timer.kind = TIMER_SESSION;
     n->next_id = 1;
     n->ids_free = UINT16_MAX;
@@ -113,8 +112,8 @@ void session_drop_sub(struct session *n, struct index_node *node)
 static uint32_t free_run(const struct session *n)
 {
     uint32_t best = UINT16_MAX;
-    for (uint32_t i = 0; i < n->inflight.n; i++) {
-        const struct delivery *d = ring_at(&n->inflight, i);
+    for (uint32_t i = 0; i < n->inflight; i++) {
+        const struct delivery *d = ring_at(&n->deliveries, i);
         uint32_t distance = d->id >= n->next_id ? (uint32_t)(d->id - n->next_id)
                                                 : (uint32_t)(UINT16_MAX - n->next_id + d->id); /* 0 is no id */
         if (distance < best)
@@ -125,7 +124,7 @@ static uint32_t free_run(const struct session *n)
 
 uint16_t session_take_id(struct session *n)
 {
-    assert(n->inflight.n < UINT16_MAX);
+    assert(n->inflight < UINT16_MAX);
     while (n->ids_free == 0) {
         n->ids_free = free_run(n);
         if (n->ids_free == 0)

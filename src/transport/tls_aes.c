@@ -2,8 +2,8 @@
 /*
  * The wolfSSL of distributions is built without assembly, and its AES-GCM runs at a fifteenth of what the processor can
  * do (AES instructions, carry-less multiplication). wolfCrypt lets a "device" take over single algorithms; here it is
- * nettle, which picks the instructions at run time. Keys stay in wolfSSL's objects: each record is sealed or opened with a
- * key schedule made on the stack and wiped behind it, 0.1 us that a record earns back from its first bytes.
+ * nettle, which picks the instructions at run time. Keys stay in wolfSSL's objects: each record is sealed or opened
+ * with a key schedule made on the stack and wiped behind it, 0.1 us that a record earns back from its first bytes.
  *
  * All else that wolfSSL offers a device (signatures, hashes, random) is declined and stays with wolfCrypt. Where
  * wolfSSL has its own assembly, it is quicker than this, and nothing is registered.
@@ -144,7 +144,8 @@ static uint64_t time_seal(int id, uint8_t *room)
     if (wc_AesInit(aes, NULL, id) == 0) {
         for (int i = 0; i < MEASURE_ROUNDS && wc_AesGcmSetKey(aes, key, sizeof(key)) == 0; i++) {
             uint64_t start = uv_hrtime();
-            if (wc_AesGcmEncrypt(aes, room, room + MEASURE_BYTES, MEASURE_BYTES, key, 12, tag, sizeof(tag), key, 13) != 0)
+            if (wc_AesGcmEncrypt(aes, room, room + MEASURE_BYTES, MEASURE_BYTES, key, 12, tag, sizeof(tag), key, 13) !=
+                0)
                 break;
             uint64_t took = uv_hrtime() - start;
             best = took < best ? took : best;
