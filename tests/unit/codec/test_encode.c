@@ -99,7 +99,7 @@ static void suback_is_written_down__MQTT_3_9_3_2(void **state)
     expect(&p, PROTO_311, "b0 ~ 000a");
 }
 
-static void connack_is_written_down__MQTT_3_2_2_4__MQTT5_3_2_2_6(void **state)
+static void connack_is_written_down__MQTT5_3_2_2_6__MQTT_3_2_2_4(void **state)
 {
     struct packet p = {.type = PACKET_CONNACK};
 
@@ -286,7 +286,7 @@ int main(void)
         cmocka_unit_test(subscription_id_of_publish_comes_from_raw_or_else_from_its_field),
         cmocka_unit_test(subscription_id_of_subscribe_comes_from_its_field),
         cmocka_unit_test(suback_is_written_down__MQTT_3_9_3_2),
-        cmocka_unit_test(connack_is_written_down__MQTT_3_2_2_4__MQTT5_3_2_2_6),
+        cmocka_unit_test(connack_is_written_down__MQTT5_3_2_2_6__MQTT_3_2_2_4),
         cmocka_unit_test(acknowledgement_and_disconnect_are_written_down),
         cmocka_unit_test(connect_is_written_in_each_version),
         cmocka_unit_test(packet_that_a_version_lacks_is_refused),

@@ -25,7 +25,7 @@ static bool first_byte_allowed(unsigned byte, enum proto proto)
     return proto == PROTO_31 && (byte == 0x6a || byte == 0x8a || byte == 0xaa);
 }
 
-static void first_byte_with_wrong_flags_is_malformed__MQTT_2_2_2_1__MQTT_2_2_2_2__MQTT5_2_1_3_1(void **state)
+static void first_byte_with_wrong_flags_is_malformed__MQTT5_2_1_3_1__MQTT_2_2_2_1__MQTT_2_2_2_2(void **state)
 {
     (void)state;
     for (size_t i = 0; i < PROTOS; i++) {
@@ -198,7 +198,7 @@ static void every_type_has_a_name(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(first_byte_with_wrong_flags_is_malformed__MQTT_2_2_2_1__MQTT_2_2_2_2__MQTT5_2_1_3_1),
+        cmocka_unit_test(first_byte_with_wrong_flags_is_malformed__MQTT5_2_1_3_1__MQTT_2_2_2_1__MQTT_2_2_2_2),
         cmocka_unit_test(empty_input_asks_for_more),
         cmocka_unit_test(length_is_known_before_the_body_comes),
         cmocka_unit_test(longer_length_than_needed_is_malformed_in_5_only__MQTT5_1_5_5_1),

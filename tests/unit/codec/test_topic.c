@@ -11,7 +11,7 @@
 
 #define COUNT(a) (sizeof(a) / sizeof *(a))
 
-static void name_without_wildcards_is_valid__MQTT_4_7_1_1__MQTT5_4_7_0_1(void **state)
+static void name_without_wildcards_is_valid__MQTT5_4_7_0_1__MQTT_4_7_1_1(void **state)
 {
     static const char *const good[] = {"a",     "/",        "//",       "a/b",       "/a",
                                        "a/",    " ",        "$SYS/x",   "$",         "ACCOUNTS",
@@ -40,7 +40,7 @@ static void name_without_wildcards_is_valid__MQTT_4_7_1_1__MQTT5_4_7_0_1(void **
 }
 
 /* Each byte in each position of names around the word size. */
-static void name_is_judged_by_each_of_its_bytes__MQTT_4_7_3_2__MQTT5_4_7_3_2(void **state)
+static void name_is_judged_by_each_of_its_bytes__MQTT5_4_7_3_2__MQTT_4_7_3_2(void **state)
 {
     (void)state;
     for (size_t n = 1; n < 20; n++) {
@@ -59,7 +59,7 @@ static void name_is_judged_by_each_of_its_bytes__MQTT_4_7_3_2__MQTT5_4_7_3_2(voi
     }
 }
 
-static void name_and_filter_have_at_most_65535_bytes__MQTT_4_7_3_3__MQTT5_4_7_3_3(void **state)
+static void name_and_filter_have_at_most_65535_bytes__MQTT5_4_7_3_3__MQTT_4_7_3_3(void **state)
 {
     uint8_t *p = malloc(65536);
 
@@ -73,7 +73,7 @@ static void name_and_filter_have_at_most_65535_bytes__MQTT_4_7_3_3__MQTT5_4_7_3_
     free(p);
 }
 
-static void filter_has_wildcards_as_whole_levels__MQTT_4_7_1_2__MQTT_4_7_1_3__MQTT5_4_7_1_1__MQTT5_4_7_1_2(void **state)
+static void filter_has_wildcards_as_whole_levels__MQTT5_4_7_1_1__MQTT5_4_7_1_2__MQTT_4_7_1_2__MQTT_4_7_1_3(void **state)
 {
     static const char *const good[] = {"a",   "/",      "#",     "+",          "a/#",
                                        "/#",  "+/#",    "+/+",   "/+",         "+/",
@@ -109,7 +109,7 @@ static void levels_are_one_more_than_slashes(void **state)
     assert_int_equal(topic_levels(bytes_str("a/b/c/")), 4);
 }
 
-static void filter_matches_name__MQTT_4_7_1_2__MQTT_4_7_1_3__MQTT_4_7_3_1__MQTT5_4_7_1_1(void **state)
+static void filter_matches_name__MQTT5_4_7_1_1__MQTT_4_7_1_2__MQTT_4_7_1_3__MQTT_4_7_3_1(void **state)
 {
     static const struct {
         const char *filter, *name;
@@ -152,7 +152,7 @@ static void filter_matches_name__MQTT_4_7_1_2__MQTT_4_7_1_3__MQTT_4_7_3_1__MQTT5
             fail_msg("\"%s\" should%s match \"%s\"", rows[i].filter, rows[i].want ? "" : " not", rows[i].name);
 }
 
-static void leading_wildcard_does_not_match_dollar__MQTT_4_7_2_1__MQTT5_4_7_2_1(void **state)
+static void leading_wildcard_does_not_match_dollar__MQTT5_4_7_2_1__MQTT_4_7_2_1(void **state)
 {
     (void)state;
     assert_false(topic_matches(bytes_str("#"), bytes_str("$SYS")));
@@ -214,15 +214,15 @@ static void share_is_taken_apart__MQTT5_4_8_2_1__MQTT5_4_8_2_2(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(name_without_wildcards_is_valid__MQTT_4_7_1_1__MQTT5_4_7_0_1),
-        cmocka_unit_test(name_is_judged_by_each_of_its_bytes__MQTT_4_7_3_2__MQTT5_4_7_3_2),
-        cmocka_unit_test(name_and_filter_have_at_most_65535_bytes__MQTT_4_7_3_3__MQTT5_4_7_3_3),
+        cmocka_unit_test(name_without_wildcards_is_valid__MQTT5_4_7_0_1__MQTT_4_7_1_1),
+        cmocka_unit_test(name_is_judged_by_each_of_its_bytes__MQTT5_4_7_3_2__MQTT_4_7_3_2),
+        cmocka_unit_test(name_and_filter_have_at_most_65535_bytes__MQTT5_4_7_3_3__MQTT_4_7_3_3),
         cmocka_unit_test(
-            filter_has_wildcards_as_whole_levels__MQTT_4_7_1_2__MQTT_4_7_1_3__MQTT5_4_7_1_1__MQTT5_4_7_1_2),
+            filter_has_wildcards_as_whole_levels__MQTT5_4_7_1_1__MQTT5_4_7_1_2__MQTT_4_7_1_2__MQTT_4_7_1_3),
         cmocka_unit_test(wildcards_are_seen),
         cmocka_unit_test(levels_are_one_more_than_slashes),
-        cmocka_unit_test(filter_matches_name__MQTT_4_7_1_2__MQTT_4_7_1_3__MQTT_4_7_3_1__MQTT5_4_7_1_1),
-        cmocka_unit_test(leading_wildcard_does_not_match_dollar__MQTT_4_7_2_1__MQTT5_4_7_2_1),
+        cmocka_unit_test(filter_matches_name__MQTT5_4_7_1_1__MQTT_4_7_1_2__MQTT_4_7_1_3__MQTT_4_7_3_1),
+        cmocka_unit_test(leading_wildcard_does_not_match_dollar__MQTT5_4_7_2_1__MQTT_4_7_2_1),
         cmocka_unit_test(share_is_taken_apart__MQTT5_4_8_2_1__MQTT5_4_8_2_2),
     };
     return cmocka_run_group_tests_name("codec topic", tests, NULL, NULL);
