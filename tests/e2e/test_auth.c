@@ -12,16 +12,20 @@ static void add_user(struct broker *b, const char *name, const char *password)
     program_fini(&passwd);
 }
 
-static const char users[] = "[alice]\n"
-                            "publish = home/alice/#\n"
-                            "subscribe = home/#\n"
-                            "deny = home/safe/#\n"
-                            "[bob]\n"
-                            "publish = users/%u/#\n"
-                            "subscribe = clients/%c/#\n"
-                            "[carol]\n"
-                            "[*]\n"
-                            "subscribe = public/#\n";
+static const char users[] =
+    "[alice]\n"
+    "publish = home/alice/#\n"
+    "subscribe = home/#\n"
+    "deny = home/safe/#\n"
+    "[bob]\n"
+    "publish = users/%u/#\n"
+    "subscribe = clients/%c/#\n"
+    "[carol]\n"
+    "publish = #\n"
+    "subscribe = #\n"
+    "subscribe = $SYS/#\n"
+    "[*]\n"
+    "subscribe = public/#\n";
 
 static int setup(void **state)
 {
@@ -97,13 +101,18 @@ static void a_listener_may_let_anonymous_clients_in(void **state)
 
 static void refusals_are_logged_with_the_address_and_without_the_password(void **state)
 {
-    login(state, 4, "logged-client", "alice", "not-to-be-logged");
-    broker_expect_log(*state, "connect.refused");
-    broker_expect_log(*state, "127.0.0.1");
-    broker_expect_log(*state, "logged-client");
-    char *log = broker_log(*state);
+    /* A broker of its own, because equal refusals from one address become one line with a count. */
+    void *fresh = NULL;
+    (void)state;
+    setup(&fresh);
+    login(&fresh, 4, "logged-client", "alice", "not-to-be-logged");
+    broker_expect_log(fresh, "connect.refused");
+    broker_expect_log(fresh, "127.0.0.1");
+    broker_expect_log(fresh, "logged-client");
+    char *log = broker_log(fresh);
     assert_null(strstr(log, "not-to-be-logged"));
     free(log);
+    broker_group_teardown(&fresh);
 }
 
 static void what_is_not_granted_is_refused(void **state)

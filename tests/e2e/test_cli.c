@@ -78,9 +78,8 @@ static void help_lists_the_commands(void **state)
 static void wrong_usage_ends_with_2_and_one_line(void **state)
 {
     static const char *const wrong[][5] = {
-        {"nonsense"},         {"run", "-x"},  {"run", "more"}, {"check", "-c"}, {"passwd"},
-        {"passwd", "a"},      {"cert"},       {"cert", "bad"}, {"clients"},     {"cert", "init"},
-        {"help", "nonsense"}, {"acl", "explain"},
+        {"nonsense"}, {"run", "-x"},   {"run", "more"}, {"check", "-c"},  {"passwd"},           {"passwd", "a"},
+        {"cert"},     {"cert", "bad"}, {"clients"},     {"cert", "init"}, {"help", "nonsense"}, {"acl", "explain"},
     };
     (void)state;
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
@@ -102,7 +101,9 @@ static void a_named_configuration_must_be_there(void **state)
 static void check_accepts_a_good_file(void **state)
 {
     struct broker *b = *state;
-    broker_write(b, "good.ini", "[broker]\ndata_dir = @DIR@\n[auth]\nanonymous = on\n[listener.a]\naddress = 127.0.0.1\nport = @P0@\n");
+    broker_write(
+        b, "good.ini",
+        "[broker]\ndata_dir = @DIR@\n[auth]\nanonymous = on\n[listener.a]\naddress = 127.0.0.1\nport = @P0@\n");
     free(sotto(0, NULL, ARGV("check", "-c", broker_path(b, "good.ini"))));
 }
 
@@ -122,10 +123,14 @@ static void check_reports_all_errors_at_once(void **state)
                  "tls = perhaps\n"
                  "port = 1884 ; comment\n");
     char *output = sotto(1, NULL, ARGV("check", "-c", broker_path(b, "bad.ini")));
-    static const char *const expected[] = {"bad.ini:2: [broker] threads: ",    "bad.ini:3: [broker] persistence: ",
-                                           "bad.ini:5: [limits] connect_timeout: ", "bad.ini:6: [nowhere]",
-                                           "bad.ini:9: [listener.a] port: ",   "bad.ini:10: [listener.a] tls: ",
-                                           "bad.ini:11: ",                     NULL};
+    static const char *const expected[] = {"bad.ini:2: [broker] threads: ",
+                                           "bad.ini:3: [broker] persistence: ",
+                                           "bad.ini:5: [limits] connect_timeout: ",
+                                           "bad.ini:6: [nowhere]",
+                                           "bad.ini:9: [listener.a] port: ",
+                                           "bad.ini:10: [listener.a] tls: ",
+                                           "bad.ini:11: ",
+                                           NULL};
     expect_text(output, expected);
     /* `run` says the same and does not start. */
     expect_text(sotto(1, NULL, ARGV("run", "-c", broker_path(b, "bad.ini"))), expected);
@@ -144,8 +149,9 @@ static void check_reports_errors_in_the_users_file(void **state)
 {
     struct broker *b = *state;
     broker_write(b, "users-bad.ini", "[alice]\npassword = plain text\npublsh = a/#\nsubscribe = a/#/b\n[]\n");
-    broker_write(b, "users-check.ini",
-                 "[broker]\ndata_dir = @DIR@\n[auth]\nusers = users-bad.ini\n[listener.a]\naddress = 127.0.0.1\nport = @P0@\n");
+    broker_write(
+        b, "users-check.ini",
+        "[broker]\ndata_dir = @DIR@\n[auth]\nusers = users-bad.ini\n[listener.a]\naddress = 127.0.0.1\nport = @P0@\n");
     expect_text(sotto(1, NULL, ARGV("check", "-c", broker_path(b, "users-check.ini"))),
                 ARGV("users-bad.ini:2", "users-bad.ini:3", "publsh", "users-bad.ini:4", "users-bad.ini:5"));
 }
@@ -188,8 +194,8 @@ static void passwd_keeps_what_people_wrote(void **state)
 static void passwd_refuses_names_that_cannot_be(void **state)
 {
     struct broker *b = *state;
-    static const char *const names[] = {"", "*", "group:all", "a]b", " a", "a\nb",
-                                        "12345678901234567890123456789012345678901234567890"};
+    static const char *const names[] = {
+        "", "*", "group:all", "a]b", " a", "a\nb", "12345678901234567890123456789012345678901234567890"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         const char *argv[] = {sotto_bin(), "passwd", broker_path(b, "names.ini"), names[i], NULL};
         struct program p;
@@ -244,16 +250,24 @@ static void certificates_are_as_openssl_wants_them(void **state)
         print_message("skipped: there is no openssl\n");
         skip();
     }
-    free(sotto(0, NULL, ARGV("cert", "init", broker_path(b, "look"), "--host", "broker.example.org", "--host", "192.0.2.7")));
+    free(sotto(0, NULL,
+               ARGV("cert", "init", broker_path(b, "look"), "--host", "broker.example.org", "--host", "192.0.2.7")));
     static const char *const names[] = {"look/server.crt", "look/server-ec.crt"};
     for (int i = 0; i < 2; i++) {
-        program_run(&p, 0, NULL, ARGV("openssl", "verify", "-x509_strict", "-purpose", "sslserver", "-verify_hostname",
-                                      "broker.example.org", "-CAfile", broker_path(b, "look/ca.crt"), broker_path(b, names[i])));
+        program_run(&p, 0, NULL,
+                    ARGV("openssl", "verify", "-x509_strict", "-purpose", "sslserver", "-verify_hostname",
+                         "broker.example.org", "-CAfile", broker_path(b, "look/ca.crt"), broker_path(b, names[i])));
         program_fini(&p);
         program_run(&p, 0, NULL, ARGV("openssl", "x509", "-in", broker_path(b, names[i]), "-noout", "-text"));
-        static const char *const expected[] = {"DNS:localhost", "IP Address:127.0.0.1", "IP Address:0:0:0:0:0:0:0:1",
-                                               "DNS:broker.example.org", "IP Address:192.0.2.7", "CA:FALSE",
-                                               "TLS Web Server Authentication", "sha256", NULL};
+        static const char *const expected[] = {"DNS:localhost",
+                                               "IP Address:127.0.0.1",
+                                               "IP Address:0:0:0:0:0:0:0:1",
+                                               "DNS:broker.example.org",
+                                               "IP Address:192.0.2.7",
+                                               "CA:FALSE",
+                                               "TLS Web Server Authentication",
+                                               "sha256",
+                                               NULL};
         for (size_t k = 0; expected[k] != NULL; k++) {
             if (strstr(p.output, expected[k]) == NULL)
                 fail_msg("%s has no '%s':\n%s", names[i], expected[k], p.output);
@@ -261,7 +275,8 @@ static void certificates_are_as_openssl_wants_them(void **state)
         assert_non_null(strstr(p.output, i == 0 ? "(2048 bit)" : "prime256v1"));
         program_fini(&p);
     }
-    program_run(&p, 0, NULL, ARGV("openssl", "x509", "-in", broker_path(b, "look/ca.crt"), "-noout", "-checkend", "536112000"));
+    program_run(&p, 0, NULL,
+                ARGV("openssl", "x509", "-in", broker_path(b, "look/ca.crt"), "-noout", "-checkend", "536112000"));
     program_fini(&p);
 }
 

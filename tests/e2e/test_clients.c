@@ -23,11 +23,13 @@ static void mosquitto_pair(struct broker *b, bool tls, const char *qos, const ch
     snprintf(port, sizeof port, "%u", b->ports[tls]);
     snprintf(topic, sizeof topic, "mosquitto/%d/%s/%s", tls, qos, version);
     /* stdbuf: what it writes can be read at once. */
-    program_start(&sub, NULL, ARGV("stdbuf", "-oL", "mosquitto_sub", "-d", "-h", "localhost", "-p", port, how, what, "-V",
-                                   version, "-q", qos, "-t", topic, "-C", "3", "-F", "got %p"));
+    program_start(&sub, NULL,
+                  ARGV("stdbuf", "-oL", "mosquitto_sub", "-d", "-h", "localhost", "-p", port, how, what, "-V", version,
+                       "-q", qos, "-t", topic, "-C", "3", "-F", "got %p"));
     program_expect(&sub, "Subscribed");
-    program_run(&pub, 0, "one\ntwo\nthree\n",
-                ARGV("mosquitto_pub", "-h", "localhost", "-p", port, how, what, "-V", version, "-q", qos, "-t", topic, "-l"));
+    program_run(
+        &pub, 0, "one\ntwo\nthree\n",
+        ARGV("mosquitto_pub", "-h", "localhost", "-p", port, how, what, "-V", version, "-q", qos, "-t", topic, "-l"));
     program_fini(&pub);
     program_wait(&sub);
     assert_int_equal(sub.status, 0);
@@ -64,8 +66,9 @@ static void mosquitto_pub_sends_a_retained_file_that_mosquitto_sub_gets_later(vo
     need("mosquitto_sub", "mosquitto-clients");
     snprintf(port, sizeof port, "%u", b->ports[0]);
     broker_write(b, "payload", "kept for later");
-    program_run(&pub, 0, NULL, ARGV("mosquitto_pub", "-h", "127.0.0.1", "-p", port, "-q", "1", "-r", "-t", "kept/file", "-f",
-                                    broker_path(b, "payload")));
+    program_run(&pub, 0, NULL,
+                ARGV("mosquitto_pub", "-h", "127.0.0.1", "-p", port, "-q", "1", "-r", "-t", "kept/file", "-f",
+                     broker_path(b, "payload")));
     program_fini(&pub);
     program_run(&sub, 0, NULL, ARGV("mosquitto_sub", "-h", "127.0.0.1", "-p", port, "-t", "kept/#", "-C", "1", "-v"));
     assert_string_equal(sub.output, "kept/file kept for later\n");

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Two loops: which one accepts a connection is the kernel's choice, so each test uses enough of them to meet every case. */
+/* Two loops: which one accepts a connection is the kernel's choice, so each test uses enough of them to meet every
+ * case. */
 #include "e2e/e2e.h"
 
 #include <signal.h>

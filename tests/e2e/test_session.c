@@ -99,7 +99,8 @@ static void retained_messages_outlive_sessions__MQTT_3_1_2_7(void **state)
 
 /* Unacknowledged packets, again after a reconnect. */
 
-static void unacknowledged_qos_1_comes_again_in_order__MQTT_4_4_0_1__MQTT_3_3_1_1__MQTT_4_6_0_1__MQTT_2_3_1_4(void **state)
+static void
+unacknowledged_qos_1_comes_again_in_order__MQTT_4_4_0_1__MQTT_3_3_1_1__MQTT_4_6_0_1__MQTT_2_3_1_4(void **state)
 {
     struct peer *p = durable_client(port(state), "again-1", false);
     peer_subscribe(p, 1, "again-1/#", 1);

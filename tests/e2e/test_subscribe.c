@@ -313,9 +313,20 @@ static void matching_changes_no_character__MQTT_4_7_3_4__MQTT_1_5_3_3(void **sta
     matching(state, "Accounts", "ACCOUNTS", false);
     matching(state, "two words", "two words", true);
     /* U+FEFF at the beginning is a character of the topic. */
-    matching(state, "\xef\xbb\xbf" "bom", "\xef\xbb\xbf" "bom", true);
-    matching(state, "bom", "\xef\xbb\xbf" "bom", false);
-    matching(state, "\xef\xbb\xbf" "bom", "bom", false);
+    matching(state,
+             "\xef\xbb\xbf"
+             "bom",
+             "\xef\xbb\xbf"
+             "bom",
+             true);
+    matching(state, "bom",
+             "\xef\xbb\xbf"
+             "bom",
+             false);
+    matching(state,
+             "\xef\xbb\xbf"
+             "bom",
+             "bom", false);
 }
 
 int main(void)

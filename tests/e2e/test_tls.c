@@ -68,8 +68,9 @@ static void plain_and_tls_clients_meet(void **state)
 
 static void plain_bytes_on_the_tls_port_are_refused_and_logged(void **state)
 {
-    static const char *const bytes[] = {"10 0f <MQTT> 04 02 003c <abc>", "'GET / HTTP/1.1' 0d0a 0d0a", "00 00 00 00 00 00",
-                                        "16 03 01 ff ff ff ff ff ff ff ff", "16 03 01 00 02 00 00", "ff"};
+    static const char *const bytes[] = {
+        "10 0f <MQTT> 04 02 003c <abc>",    "'GET / HTTP/1.1' 0d0a 0d0a", "00 00 00 00 00 00",
+        "16 03 01 ff ff ff ff ff ff ff ff", "16 03 01 00 02 00 00",       "ff"};
     for (size_t i = 0; i < sizeof bytes / sizeof *bytes; i++) {
         struct peer *p = peer_tcp(tls_port(state));
         peer_send(p, "%s", bytes[i]);
@@ -108,8 +109,9 @@ static void openssl(void **state, int expected, const char *option, const char *
         skip();
     }
     snprintf(where, sizeof where, "127.0.0.1:%u", tls_port(state));
-    program_start(&s_client, "", ARGV("openssl", "s_client", "-connect", where, "-CAfile", ca(state), "-verify_return_error",
-                                      option, "-cipher", value));
+    program_start(&s_client, "",
+                  ARGV("openssl", "s_client", "-connect", where, "-CAfile", ca(state), "-verify_return_error", option,
+                       "-cipher", value));
     program_wait(&s_client);
     bool agreed = strstr(s_client.output, "Cipher is (NONE)") == NULL && strstr(s_client.output, "Cipher is ") != NULL;
     if (agreed != (expected == 0))
@@ -139,7 +141,8 @@ static void a_closed_tls_connection_publishes_the_will(void **state)
     peer_disconnect(watcher);
 }
 
-/* A root, an intermediate CA and a leaf, as Let's Encrypt hands them out: cert.pem, chain.pem, fullchain.pem, privkey.pem. */
+/* A root, an intermediate CA and a leaf, as Let's Encrypt hands them out: cert.pem, chain.pem, fullchain.pem,
+ * privkey.pem. */
 static void make_chain(struct broker *b, const char *key_options)
 {
     static const char script[] =

@@ -101,9 +101,9 @@ char *broker_expand(struct broker *b, const char *text)
 
 const char *broker_path(const struct broker *b, const char *name)
 {
-    static char paths[8][512];
+    static char paths[64][512];
     static unsigned next;
-    char *path = paths[next++ % 8];
+    char *path = paths[next++ % 64];
 
     snprintf(path, sizeof paths[0], "%s/%s", b->dir, name);
     return path;
@@ -165,11 +165,10 @@ static void run_broker(const struct broker *b, unsigned open_files)
 static void fail_with_log(struct broker *b, const char *what, int status)
 {
     char *log = broker_log(b);
-    char copy[4096];
     size_t length = strlen(log);
-    snprintf(copy, sizeof copy, "%s", length < sizeof copy ? log : log + length - sizeof copy + 1);
+    fprintf(stderr, "the broker's log:\n%s\n", length < 8192 ? log : log + length - 8192);
     free(log);
-    fail_msg("the broker %s (wait status %d); its log:\n%s", what, status, copy);
+    fail_msg("the broker %s (wait status %d)", what, status);
 }
 
 void broker_start_limited(struct broker *b, unsigned open_files)

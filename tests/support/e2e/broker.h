@@ -35,7 +35,7 @@ char *broker_log(const struct broker *b);
 void broker_expect_log(const struct broker *b, const char *text);
 /* Kills what still runs and removes the folder. */
 void broker_fini(struct broker *b);
-/* Absolute path of a file in the folder. The result is good until the next 8 calls. */
+/* Absolute path of a file in the folder. The result is good until the next 64 calls. */
 const char *broker_path(const struct broker *b, const char *name);
 /* Contents of a file, with a NUL behind it, malloced; fails the test when there is no such file. */
 char *broker_read_file(const struct broker *b, const char *name);
@@ -46,8 +46,8 @@ unsigned broker_open_files(const struct broker *b);
 char *broker_expand(struct broker *b, const char *text);
 
 /*
- * cmocka group fixtures for the common case: *state is a struct broker that runs with two listeners, plain on P0 and TLS
- * on P1, anonymous clients allowed, certificates from `sotto cert init` in DIR/certs, one loop.
+ * cmocka group fixtures for the common case: *state is a struct broker that runs with two listeners, plain on P0 and
+ * TLS on P1, anonymous clients allowed, certificates from `sotto cert init` in DIR/certs, one loop.
  */
 int broker_group_setup(void **state);
 int broker_group_teardown(void **state);

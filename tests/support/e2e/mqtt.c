@@ -47,8 +47,7 @@ uint16_t peer_expect_publish(struct peer *p, uint8_t flags, const char *topic, c
     uint8_t first = peer_read_packet(p, &body, &size);
 
     if (first != (0x30 | flags) || size != 2 + topic_size + id_size + payload_size ||
-        memcmp(body + 2, topic, topic_size) != 0 ||
-        memcmp(body + 2 + topic_size + id_size, payload, payload_size) != 0)
+        memcmp(body + 2, topic, topic_size) != 0 || memcmp(body + 2 + topic_size + id_size, payload, payload_size) != 0)
         fail_msg("expected PUBLISH %02x %s '%s', received first byte %02x and %zu bytes '%.200s'", 0x30u | flags, topic,
                  payload, first, size, size > 2 ? (char *)body + 2 : "");
     if (id_size > 0) {

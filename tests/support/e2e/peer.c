@@ -136,7 +136,9 @@ struct peer *peer_unix(const char *path)
 
 static WOLFSSL_METHOD *method(int minor)
 {
-    return minor == 2 ? wolfTLSv1_2_client_method() : minor == 3 ? wolfTLSv1_3_client_method() : wolfSSLv23_client_method();
+    return minor == 2   ? wolfTLSv1_2_client_method()
+           : minor == 3 ? wolfTLSv1_3_client_method()
+                        : wolfSSLv23_client_method();
 }
 
 struct peer *peer_tls_try(uint16_t port, const char *ca_file, const char *host, int minor)

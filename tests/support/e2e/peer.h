@@ -17,7 +17,8 @@ struct peer;
 struct peer *peer_tcp(uint16_t port);
 struct peer *peer_tcp6(uint16_t port);
 struct peer *peer_unix(const char *path);
-/* TLS, verified against the CA file, for the name "localhost". minor: 2 or 3 for exactly TLS 1.2 or 1.3, 0 for either. */
+/* TLS, verified against the CA file, for the name "localhost". minor: 2 or 3 for exactly TLS 1.2 or 1.3, 0 for either.
+ */
 struct peer *peer_tls(uint16_t port, const char *ca_file, int minor);
 /* The same, but returns NULL where connecting or the handshake failed. */
 struct peer *peer_tls_try(uint16_t port, const char *ca_file, const char *host, int minor);

@@ -8,8 +8,8 @@
 struct program {
     pid_t pid;
     char output_path[64];
-    int input; /* its standard input, or -1 */
-    int status; /* exit status once it has ended; 128 + signal where that ended it */
+    int input;    /* its standard input, or -1 */
+    int status;   /* exit status once it has ended; 128 + signal where that ended it */
     char *output; /* all it has written, with a NUL behind it, once it has ended */
 };
 
