@@ -7,8 +7,8 @@
 #include "sotto/base/bytes.h"
 
 enum client_hello_offer {
-    OFFER_TLS13 = 1,           /* a TLS 1.3 suite */
-    OFFER_ECDHE_RSA_AEAD = 2,  /* TLS 1.2 suites of the kind that we take */
+    OFFER_TLS13 = 1,          /* a TLS 1.3 suite */
+    OFFER_ECDHE_RSA_AEAD = 2, /* TLS 1.2 suites of the kind that we take */
     OFFER_ECDHE_ECDSA_AEAD = 4,
     OFFER_CBC = 8,
     OFFER_STATIC_RSA = 16,

@@ -259,7 +259,8 @@ static int hand_to_libuv(struct transport *t, struct outq *q)
     return stream_fail(t, rc);
 }
 
-/* One vectored write. The bytes that the kernel took, or a libuv error; *refused: it did not take all it was offered. */
+/* One vectored write. The bytes that the kernel took, or a libuv error; *refused: it did not take all it was offered.
+ */
 static int write_once(struct transport *t, struct outq *q, bool *refused)
 {
     struct bytes v[VECTORS];

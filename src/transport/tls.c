@@ -9,8 +9,8 @@
  * copied into `out` (chunks of the loop's pool) and flushed once per call. While the kernel refuses, nothing is
  * encrypted: the owner's queue is where bytes wait, so that limits and policies hold there.
  *
- * When the owner has no room, the rest of the read buffer is kept aside in `rest`, and the socket isn't read until it is
- * worked through; so `rest` never holds more than one read. Idle connections hold neither `rest` nor `out`, and
+ * When the owner has no room, the rest of the read buffer is kept aside in `rest`, and the socket isn't read until it
+ * is worked through; so `rest` never holds more than one read. Idle connections hold neither `rest` nor `out`, and
  * silent ones no wolfSSL object: it is made with the first byte.
  */
 #include "transport_private.h"

@@ -20,11 +20,12 @@ static void say_why(const char *path, int error, char *err, size_t cap)
         snprintf(err, cap,
                  "%s can't be read by user %u (it is mode %04o, owner %u): "
                  "sudo chown %u %s && sudo chmod 0600 %s",
-                 path, (unsigned)geteuid(), (unsigned)st.st_mode & 07777u, (unsigned)st.st_uid, (unsigned)geteuid(), path,
-                 path);
+                 path, (unsigned)geteuid(), (unsigned)st.st_mode & 07777u, (unsigned)st.st_uid, (unsigned)geteuid(),
+                 path, path);
     else if (error == EACCES)
-        snprintf(err, cap, "%s can't be reached by user %u: let it enter the folders (namei -l %s shows which one refuses)",
-                 path, (unsigned)geteuid(), path);
+        snprintf(err, cap,
+                 "%s can't be reached by user %u: let it enter the folders (namei -l %s shows which one refuses)", path,
+                 (unsigned)geteuid(), path);
     else if (error == EISDIR)
         snprintf(err, cap, "%s is a folder: name the PEM file in it", path);
     else if (error == EFBIG)

@@ -8,14 +8,17 @@
 #include "tls_private.h"
 
 #include <wolfssl/error-ssl.h>
+#include <wolfssl/wolfcrypt/error-crypt.h>
 
 #include <stdio.h>
 
-#define HINT_CA "give the client this broker's ca.crt (mosquitto_sub --cafile ca.crt), and check that it connects by a " \
-                "name or address that is in the server's certificate"
+#define HINT_CA                                                                                                        \
+    "give the client this broker's ca.crt (mosquitto_sub --cafile ca.crt), and check that it connects by a "           \
+    "name or address that is in the server's certificate"
 #define HINT_OLD "update the client's TLS library: TLS 1.2 with ECDHE and AES-GCM or ChaCha20-Poly1305 is the least"
 #define HINT_PLAIN "turn TLS on in the client, or let it use the port without TLS (1883)"
-#define HINT_CLOCK "check the clock of the client and the dates of the certificate (a device without a clock starts in 1970)"
+#define HINT_CLOCK                                                                                                     \
+    "check the clock of the client and the dates of the certificate (a device without a clock starts in 1970)"
 
 struct alert {
     int code;
@@ -168,6 +171,8 @@ static const char *by_error(const struct tls_trouble *f, char *why, size_t cap)
         break;
     case VERIFY_MAC_ERROR:
     case DECRYPT_ERROR:
+    case AES_GCM_AUTH_E:
+    case MAC_CMP_FAILED_E:
         snprintf(why, cap, "a TLS record was damaged on its way, or forged");
         return NULL;
     case MEMORY_E:

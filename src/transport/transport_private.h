@@ -30,7 +30,8 @@ struct transport {
     bool closing;
 };
 
-/* Writes q's front until it is empty (1) or the kernel refuses (0: a part was handed to libuv); -1: broken, see fail. */
+/* Writes q's front until it is empty (1) or the kernel refuses (0: a part was handed to libuv); -1: broken, see fail.
+ */
 int stream_flush(struct transport *t, struct outq *q);
 /* The same, but what the kernel refuses now is left alone: for the last words before closing. */
 void stream_flush_last(struct transport *t, struct outq *q);

@@ -24,8 +24,8 @@ int tls_init(void);
 void tls_fini(void);
 
 /*
- * NULL on failure, with one line in err that names the file (or the suite), why, and what to do. Which setting is at fault: *setting = "cert",
- * "key", "chain", "ciphers", "min_version" or NULL.
+ * NULL on failure, with one line in err that names the file (or the suite), why, and what to do. Which setting is at
+ * fault: *setting = "cert", "key", "chain", "ciphers", "min_version" or NULL.
  */
 struct tls_context *tls_context_new(const struct tls_settings *s, char *err, size_t err_cap, const char **setting);
 struct tls_context *tls_context_ref(struct tls_context *c);

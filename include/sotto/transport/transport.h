@@ -24,16 +24,16 @@ struct tls_context;
 /* What the transports of one loop share. */
 struct transport_loop {
     uv_loop_t *uv;
-    struct pool *pool;  /* of outq segments */
-    uint8_t *read_buf;  /* one for all connections of the loop: ciphertext */
-    size_t read_cap;    /* 64 KiB */
+    struct pool *pool; /* of outq segments */
+    uint8_t *read_buf; /* one for all connections of the loop: ciphertext */
+    size_t read_cap;   /* 64 KiB */
     /* The transports' own, zero at the start: time spent on handshakes in the turn with this uv_now. */
     uint64_t handshake_turn, handshake_ns;
 };
 
 struct transport_events {
-    /* Where plaintext is to be put, and how much at most (*cap). NULL: nothing more for now (budget of the turn, or paused); the transport
-     * keeps what it holds and asks again at the next readiness or transport_start. */
+    /* Where plaintext is to be put, and how much at most (*cap). NULL: nothing more for now (budget of the turn, or
+     * paused); the transport keeps what it holds and asks again at the next readiness or transport_start. */
     uint8_t *(*room)(void *owner, size_t *cap);
     /* n > 0 bytes were put there. May call transport_stop, transport_send and transport_close. */
     void (*data)(void *owner, size_t n);
@@ -41,24 +41,26 @@ struct transport_events {
     void (*established)(void *owner);
     /* What was refused by the kernel has been taken: transport_send may go on. */
     void (*drained)(void *owner);
-    /* The peer closed (why NULL), or an error in words (connection reset, TLS failure with its cause). Nothing more comes; the owner calls
-     * transport_close. hint: what to do about it, or NULL. during_handshake: the TLS handshake was not complete. */
+    /* The peer closed (why NULL), or an error in words (connection reset, TLS failure with its cause). Nothing more
+     * comes; the owner calls transport_close. hint: what to do about it, or NULL. during_handshake: the TLS handshake
+     * was not complete. */
     void (*ended)(void *owner, const char *why, const char *hint, bool during_handshake);
     /* After transport_close: the memory of t is gone now. */
     void (*closed)(void *owner);
 };
 
 /*
- * Takes a connected socket (non-blocking is set here; TCP: TCP_NODELAY and keep-alive probes too). tls: NULL for plain, else
- * a context whose reference is taken. On failure returns NULL with a libuv error in *err, and the socket is closed.
+ * Takes a connected socket (non-blocking is set here; TCP: TCP_NODELAY and keep-alive probes too). tls: NULL for plain,
+ * else a context whose reference is taken. On failure returns NULL with a libuv error in *err, and the socket is
+ * closed.
  */
 struct transport *transport_new(struct transport_loop *loop, int fd, struct tls_context *tls,
                                 const struct transport_events *events, void *owner, int *err);
 void transport_start(struct transport *t); /* reading; also resumes */
 void transport_stop(struct transport *t);
 /*
- * Sends from the front of q as much as is taken now and consumes it from q. 1: all of it; 0: blocked, drained will come (until then
- * calls are cheap and return 0); -1: the connection is broken, ended was or will be called.
+ * Sends from the front of q as much as is taken now and consumes it from q. 1: all of it; 0: blocked, drained will come
+ * (until then calls are cheap and return 0); -1: the connection is broken, ended was or will be called.
  */
 int transport_send(struct transport *t, struct outq *q);
 /* No more events but closed. TLS says close_notify. What the kernel has not taken is dropped. Idempotent. */
@@ -69,8 +71,9 @@ size_t transport_unsent(const struct transport *t);
 
 /*
  * Moving to another loop: leave gives up the loop (its handle is closed later, on that loop, without an event; the
- * socket lives on by a duplicate), arrive takes up the new one and does not start reading. Only when transport_can_leave: nothing is in writing.
- * arrive: 0 or a libuv error: then the transport is unusable and must be closed by transport_close (closed comes).
+ * socket lives on by a duplicate), arrive takes up the new one and does not start reading. Only when
+ * transport_can_leave: nothing is in writing. arrive: 0 or a libuv error: then the transport is unusable and must be
+ * closed by transport_close (closed comes).
  */
 bool transport_can_leave(const struct transport *t);
 int transport_leave(struct transport *t);
