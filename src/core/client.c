@@ -28,21 +28,22 @@ void client_wake(struct client *c)
 
 struct client *client_new(struct shard *s, void *link, const struct client_origin *origin, const char *peer, msec now)
 {
-    struct client *c = mem_alloc(sizeof(*c));
+    size_t peer_n = strlen(peer) + 1;
+    struct client *c = mem_alloc(sizeof(*c) + peer_n);
     c->shard = s;
     c->link = link;
     c->origin = origin;
-    c->peer = mem_strndup(peer, strlen(peer));
+    memcpy(c->peer, peer, peer_n);
     outq_init(&c->out);
     list_init(&c->gate);
     list_init(&c->replays);
     list_init(&c->waiting_link);
     list_init(&c->paused_link);
-    c->timer.kind = TIMER_CLIENT;
+    c->timer.tag = TIMER_CLIENT;
     c->state = CLIENT_NEW;
     c->last_packet = now;
     c->h = slots_add(&s->clients, c);
-    heap_set(&s->timers, &c->timer.t, now + s->b->limits.connect_timeout);
+    heap_set(&s->timers, &c->timer, now + s->b->limits.connect_timeout);
     count_add(&s->count.clients, 1);
     return c;
 }
@@ -51,7 +52,7 @@ void client_free(struct client *c)
 {
     struct shard *s = c->shard;
     assert(c->session == NULL);
-    heap_cancel(&s->timers, &c->timer.t);
+    heap_cancel(&s->timers, &c->timer);
     list_remove(&c->waiting_link);
     list_remove(&c->paused_link);
     client_drop_answers(c);
@@ -63,7 +64,6 @@ void client_free(struct client *c)
     mem_free(c->wait);
     rights_unref(c->rights);
     count_add(&s->count.clients, -1);
-    mem_free(c->peer);
     mem_free(c);
 }
 
@@ -150,7 +150,7 @@ size_t client_input(struct client *c, const uint8_t *p, size_t n, msec now)
             break;
         }
         if (r == FRAME_MORE) {
-            c->needs = f.total;
+            c->needs = (uint32_t)f.total;
             break;
         }
         used += f.total;
@@ -329,7 +329,7 @@ void client_leave(struct client *c)
     struct shard *s = c->shard;
     assert(c->state == CLIENT_MOVING || c->state == CLIENT_CLOSING);
     assert(c->out.bytes == 0 && list_empty(&c->gate));
-    heap_cancel(&s->timers, &c->timer.t);
+    heap_cancel(&s->timers, &c->timer);
     if (c->h != HANDLE_NONE)
         slots_remove(&s->clients, c->h);
     c->h = HANDLE_NONE;
@@ -354,9 +354,9 @@ void client_arrived(struct client *c, struct shard *s, void *link, msec now)
 
 void client_set_keep_alive(struct client *c)
 {
-    heap_cancel(&c->shard->timers, &c->timer.t);
+    heap_cancel(&c->shard->timers, &c->timer);
     if (c->keep_alive > 0)
-        heap_set(&c->shard->timers, &c->timer.t, c->last_packet + (msec)c->keep_alive * 1500);
+        heap_set(&c->shard->timers, &c->timer, c->last_packet + (msec)c->keep_alive * 1500);
 }
 
 void client_timer(struct client *c)

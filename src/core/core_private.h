@@ -36,10 +36,8 @@
 #define REPLAY_NODES 256u
 #define REPLAY_SLICES 16u
 
-struct core_timer {
-    struct timer t;
-    enum { TIMER_CLIENT, TIMER_SESSION } kind;
-};
+/* The tag of a timer: what it is embedded in. */
+enum { TIMER_CLIENT, TIMER_SESSION };
 
 struct broker {
     struct limits limits;
@@ -183,7 +181,7 @@ struct session {
     uint32_t expiry; /* seconds; 0: ends with its connection */
     uint64_t dropped;
     msec told_full;
-    struct core_timer timer;
+    struct timer timer;
     uint32_t id_n;
     uint8_t id[];
 };
@@ -304,7 +302,6 @@ struct client {
     struct shard *shard;
     void *link;
     const struct client_origin *origin;
-    char *peer;
     struct session *session;
     struct rights *rights;
     struct connect_wait *wait;
@@ -314,17 +311,17 @@ struct client {
     struct list replays;      /* struct replay */
     struct list waiting_link; /* in shard->waiting */
     struct list paused_link;  /* in shard->paused */
-    struct core_timer timer;
+    struct timer timer;
     handle h;
     msec last_packet;
-    size_t needs;
+    uint32_t needs;      /* see client_needs */
     uint64_t ready;      /* nothing but answers goes out before the store has committed so far: CONNACK comes first */
     const char *end_why; /* in words, for the log */
     enum reason end_reason;
-    const struct proto_traits *traits;
     uint16_t keep_alive;
     uint8_t state, proto;
     bool paused, handshaking, was_up, woken;
+    char peer[]; /* "address:port" */
 };
 
 void client_wake(struct client *c);

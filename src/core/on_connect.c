@@ -84,8 +84,7 @@ void on_connect(struct client *c, const struct frame *f)
         client_refuse(c, r, "a CONNECT that breaks the rules of MQTT");
         return;
     }
-    c->proto = p.connect.proto;
-    c->traits = proto_traits(c->proto);
+    c->proto = (uint8_t)p.connect.proto;
     c->wait = keep(f);
     if (c->wait == NULL) {
         client_refuse(c, REASON_SERVER_UNAVAILABLE, "no memory");
@@ -98,7 +97,7 @@ void on_connect(struct client *c, const struct frame *f)
     }
     if (c->wait->id.n == 0)
         make_id(c, c->wait);
-    heap_cancel(&c->shard->timers, &c->timer.t);
+    heap_cancel(&c->shard->timers, &c->timer);
     c->state = CLIENT_AUTH;
     struct auth_request request = {.client_id = c->wait->id,
                                    .user = p.connect.user,
@@ -168,7 +167,7 @@ static struct session *attach_session(struct client *c, bool *present, enum reas
         return session_new(s, w->id, c->rights);
     rights_unref(session->rights);
     session->rights = rights_ref(c->rights);
-    heap_cancel(&s->timers, &session->timer.t);
+    heap_cancel(&s->timers, &session->timer);
     return session;
 }
 
@@ -221,7 +220,7 @@ void connect_attach(struct client *c)
                                                                  .expiry = session->expiry,
                                                                  .user = rights_user(c->rights),
                                                                  .connected = true});
-    struct packet_connack connack = {.session_present = present && c->traits->session_flag};
+    struct packet_connack connack = {.session_present = present && proto_traits(c->proto)->session_flag};
     log_connected(c, present);
     client_answer(c, &(struct packet){.type = PACKET_CONNACK, .connack = connack}, c->ready);
     mem_free(c->wait);

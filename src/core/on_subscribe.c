@@ -9,7 +9,7 @@ static bool filters_fit(const struct client *c, enum packet_type type, const str
     struct rd r = rd_of(p->filters);
     struct filter_request f;
     while (filter_next(&r, type, c->proto, &f))
-        if (!filter_valid(f.filter) && !c->traits->filter_codes)
+        if (!filter_valid(f.filter) && !proto_traits(c->proto)->filter_codes)
             return false;
     return true;
 }

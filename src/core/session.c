@@ -27,7 +27,7 @@ struct session *session_new(struct shard *s, struct bytes id, struct rights *rig
     if (id.n > 0)
         memcpy(n->id, id.p, id.n);
     ring_init(&n->deliveries, sizeof(struct delivery));
-    n->timer.kind = TIMER_SESSION;
+    n->timer.tag = TIMER_SESSION;
     n->next_id = 1;
     n->ids_free = UINT16_MAX;
     n->next_row = 1;
@@ -61,7 +61,7 @@ void session_free(struct session *n)
     mem_free(n->subs);
     session_clear_queues(n);
     id_set_fini(&n->received);
-    heap_cancel(&s->timers, &n->timer.t);
+    heap_cancel(&s->timers, &n->timer);
     hmap_remove(&s->by_id, hash_bytes(&s->b->key, session_id(n)), n);
     slots_remove(&s->sessions, n->h);
     rights_unref(n->rights);
@@ -76,7 +76,7 @@ void session_detach(struct session *n)
         session_end(n);
         return;
     }
-    heap_set(&n->shard->timers, &n->timer.t, n->shard->now + (msec)n->expiry * 1000);
+    heap_set(&n->shard->timers, &n->timer, n->shard->now + (msec)n->expiry * 1000);
     session_store(n,
                   &(struct store_record){.kind = STORE_SESSION, .expiry = n->expiry, .user = rights_user(n->rights)});
 }
@@ -98,14 +98,12 @@ bool session_add_sub(struct session *n, struct index_node *node)
 
 void session_drop_sub(struct session *n, struct index_node *node)
 {
-    for (uint32_t i = 0; i < n->subs_n; i++) {
-        if (n->subs[i].node != node)
-            continue;
-        n->subs[i] = n->subs[--n->subs_n];
-        count_add(&n->shard->count.subscriptions, -1);
-        return;
-    }
-    assert(!"a subscription that the session doesn't know");
+    uint32_t i = 0;
+    while (i < n->subs_n && n->subs[i].node != node)
+        i++;
+    assert(i < n->subs_n);
+    n->subs[i] = n->subs[--n->subs_n];
+    count_add(&n->shard->count.subscriptions, -1);
 }
 
 /* How many ids from next_id on are surely free: the distance to the nearest one in use. */

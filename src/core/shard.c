@@ -78,11 +78,10 @@ void shard_tick(struct shard *s, msec now)
     s->now = now;
     struct timer *t;
     while ((t = heap_pop(&s->timers, now)) != NULL) {
-        struct core_timer *ct = container_of(t, struct core_timer, t);
-        if (ct->kind == TIMER_CLIENT)
-            client_timer(container_of(ct, struct client, timer));
+        if (t->tag == TIMER_CLIENT)
+            client_timer(container_of(t, struct client, timer));
         else
-            session_end(container_of(ct, struct session, timer));
+            session_end(container_of(t, struct session, timer));
     }
 }
 

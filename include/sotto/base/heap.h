@@ -12,6 +12,7 @@
 struct timer {
     msec due;
     uint32_t pos; /* index + 1 in the heap; 0: not set */
+    uint32_t tag; /* the owner's: what kind of timer it is */
 };
 
 struct heap {
