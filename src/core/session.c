@@ -112,6 +112,8 @@ static uint32_t free_run(const struct session *n)
     uint32_t best = UINT16_MAX;
     for (uint32_t i = 0; i < n->inflight; i++) {
         const struct delivery *d = ring_at(&n->deliveries, i);
+        if (d->id == 0) /* the one that the id is for */
+            continue;
         uint32_t distance = d->id >= n->next_id ? (uint32_t)(d->id - n->next_id)
                                                 : (uint32_t)(UINT16_MAX - n->next_id + d->id); /* 0 is no id */
         if (distance < best)
