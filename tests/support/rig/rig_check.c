@@ -12,26 +12,26 @@
 static void check_queue(const struct session *n)
 {
     size_t bytes = 0;
-    for (uint32_t i = 0; i < n->queue.n; i++) {
-        const struct delivery *d = ring_at(&n->queue, i);
+    for (uint32_t i = n->inflight; i < n->deliveries.n; i++) {
+        const struct delivery *d = ring_at(&n->deliveries, i);
         if (d->msg == NULL || d->id != 0)
             rig_die("a queued message was sent already");
-        bytes += d->msg->topic.n + d->msg->props.n + d->msg->payload.n;
+        bytes += (size_t)d->msg->topic_n + d->msg->props_n + d->msg->payload_n;
     }
     if (bytes != n->queue_bytes)
         rig_die("the queue has %d bytes and counts %d", (int)bytes, (int)n->queue_bytes);
     const struct limits *l = &n->shard->b->limits;
-    if (n->queue.n > l->max_queued_messages || bytes > l->max_queued_bytes)
+    if (session_waiting(n) > l->max_queued_messages || bytes > l->max_queued_bytes)
         rig_die("a queue is over its limits");
 }
 
 static void check_inflight(const struct session *n)
 {
     uint8_t seen[65536 / 8] = {0};
-    if (n->unsent > n->inflight.n || n->inflight.n > n->window)
-        rig_die("%u in flight, %u of them sent, of %u", n->inflight.n, n->unsent, n->window);
-    for (uint32_t i = 0; i < n->inflight.n; i++) {
-        const struct delivery *d = ring_at(&n->inflight, i);
+    if (n->unsent > n->inflight || n->inflight > n->window || n->inflight > n->deliveries.n)
+        rig_die("%u in flight, %u of them sent, of %u", n->inflight, n->unsent, n->window);
+    for (uint32_t i = 0; i < n->inflight; i++) {
+        const struct delivery *d = ring_at(&n->deliveries, i);
         if (d->id == 0 || (seen[d->id / 8] & 1u << d->id % 8) != 0)
             rig_die("packet id %u is in use twice, or none", d->id);
         seen[d->id / 8] |= (uint8_t)(1u << d->id % 8);
@@ -49,7 +49,7 @@ static void check_session(const struct shard *s, const struct session *n)
     if (n->client == NULL && !session_durable(n))
         rig_die("a session that ends with its connection is left without one");
     check_queue(n);
-    if (n->inflight.n > 0)
+    if (n->inflight > 0 || n->unsent > 0)
         check_inflight(n);
     for (uint32_t i = 1; i < n->received.n; i++)
         if (n->received.v[i - 1] >= n->received.v[i])
