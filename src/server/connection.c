@@ -38,6 +38,44 @@ static void give_handshake(struct connection *c)
     server_give_handshake(c->loop->server);
 }
 
+/* ---------------------------------------------------------------- what is kept */
+
+static size_t kept_n(const struct connection *c)
+{
+    return c->kept != NULL ? c->kept->n : 0;
+}
+
+static void forget_kept(struct connection *c)
+{
+    if (c->kept == NULL)
+        return;
+    buf_fini(c->kept);
+    mem_free(c->kept);
+    c->kept = NULL;
+}
+
+/* False without memory, or over what a packet and a read may be. */
+static bool keep(struct connection *c, const uint8_t *p, size_t n)
+{
+    if (n == 0)
+        return true;
+    if (c->kept == NULL) {
+        c->kept = mem_try_alloc(sizeof(*c->kept));
+        if (c->kept == NULL)
+            return false;
+        buf_init(c->kept, (size_t)c->loop->server->config->limits.max_packet_size + 2 * LOOP_READ);
+    }
+    return buf_append(c->kept, p, n);
+}
+
+static void use_kept(struct connection *c, size_t n)
+{
+    if (n == kept_n(c))
+        forget_kept(c);
+    else
+        buf_consume(c->kept, n);
+}
+
 void connection_end(struct connection *c, const char *why)
 {
     struct client *client = c->client;
@@ -48,10 +86,8 @@ void connection_end(struct connection *c, const char *why)
         list_push_back(&c->loop->connections, &c->all);
     }
     c->flags &= (uint16_t)~CONNECTION_LINGERS;
-    buf_fini(&c->kept);
+    forget_kept(c);
     client_gone(client, why, loop_now(c->loop));
-    if (c->flags & CONNECTION_HOT)
-        loop_forget_hot(c->loop, c);
     /* Now: its own will may just have woken it. */
     list_remove(&c->turn);
     c->flags &= (uint16_t)~(CONNECTION_QUEUED | CONNECTION_RESUMES);
@@ -71,14 +107,14 @@ static size_t budget_left(struct connection *c)
 
 static uint8_t *own_room(struct connection *c, size_t *cap)
 {
-    size_t want = c->kept.n;
+    size_t want = c->kept->n;
     size_t needs = client_needs(c->client);
-    if (needs > c->kept.n && needs - c->kept.n < want)
-        want = needs - c->kept.n;
+    if (needs > c->kept->n && needs - c->kept->n < want)
+        want = needs - c->kept->n;
     if (want < *cap)
         *cap = want;
     c->flags |= CONNECTION_OWN_ROOM;
-    return buf_reserve(&c->kept, *cap);
+    return buf_reserve(c->kept, *cap);
 }
 
 static uint8_t *on_room(void *owner, size_t *cap)
@@ -89,11 +125,11 @@ static uint8_t *on_room(void *owner, size_t *cap)
     *cap = budget_left(c);
     if (*cap == 0)
         return NULL; /* the transport asks again in the next turn */
-    if (c->kept.n < LOOP_HEADROOM) {
+    if (kept_n(c) < LOOP_HEADROOM) {
         c->flags &= (uint16_t)~CONNECTION_OWN_ROOM;
-        if (c->kept.n > 0)
-            memcpy(c->loop->plain, c->kept.p, c->kept.n);
-        return c->loop->plain + c->kept.n;
+        if (kept_n(c) > 0)
+            memcpy(c->loop->plain, c->kept->p, c->kept->n);
+        return c->loop->plain + kept_n(c);
     }
     uint8_t *room = own_room(c, cap);
     if (room == NULL)
@@ -104,9 +140,6 @@ static uint8_t *on_room(void *owner, size_t *cap)
 /* Stops reading where the core has had enough. */
 static void after_input(struct connection *c)
 {
-    loop_flush_hot(c->loop);
-    if (c->client == NULL)
-        return;
     if (client_closing(c->client))
         loop_queue(c->loop, c);
     else if (!client_paused(c->client) && !(c->flags & CONNECTION_MOVING))
@@ -117,10 +150,9 @@ static void after_input(struct connection *c)
 
 static void feed_kept(struct connection *c)
 {
-    size_t used = client_input(c->client, c->kept.p, c->kept.n, loop_now(c->loop));
-    assert(used <= c->kept.n);
-    if (used > 0)
-        buf_consume(&c->kept, used);
+    size_t used = client_input(c->client, c->kept->p, c->kept->n, loop_now(c->loop));
+    assert(used <= c->kept->n);
+    use_kept(c, used);
 }
 
 /* p: n bytes in the loop's buffer, the kept ones first. */
@@ -128,11 +160,10 @@ static bool feed_shared(struct connection *c, const uint8_t *p, size_t n)
 {
     size_t used = client_input(c->client, p, n, loop_now(c->loop));
     assert(used <= n);
-    if (used == 0 && c->kept.n > 0)
-        return buf_append(&c->kept, p + c->kept.n, n - c->kept.n);
-    if (c->kept.n > 0)
-        buf_consume(&c->kept, c->kept.n);
-    return buf_append(&c->kept, p + used, n - used);
+    if (used == 0)
+        return keep(c, p + kept_n(c), n - kept_n(c));
+    forget_kept(c);
+    return keep(c, p + used, n - used);
 }
 
 static void on_data(void *owner, size_t n)
@@ -142,9 +173,9 @@ static void on_data(void *owner, size_t n)
         return;
     c->budget_used += (uint32_t)n;
     if (c->flags & CONNECTION_OWN_ROOM) {
-        buf_commit(&c->kept, n);
+        buf_commit(c->kept, n);
         feed_kept(c);
-    } else if (!feed_shared(c, c->loop->plain, c->kept.n + n)) {
+    } else if (!feed_shared(c, c->loop->plain, kept_n(c) + n)) {
         client_end(c->client, REASON_QUOTA_EXCEEDED, loop_now(c->loop));
     }
     after_input(c);
@@ -155,11 +186,11 @@ void connection_resume(struct connection *c)
     loop_queue(c->loop, c);
     if (client_closing(c->client) || c->flags & (CONNECTION_MOVING | CONNECTION_LINGERS) || client_paused(c->client))
         return;
-    if (c->flags & CONNECTION_STOPPED && c->kept.n > 0) {
+    if (c->flags & CONNECTION_STOPPED && c->kept != NULL) {
         c->flags &= (uint16_t)~CONNECTION_STOPPED;
         feed_kept(c);
         after_input(c);
-        if (c->client == NULL || c->flags & CONNECTION_STOPPED)
+        if (c->flags & CONNECTION_STOPPED)
             return;
     }
     c->flags &= (uint16_t)~CONNECTION_STOPPED;
@@ -183,12 +214,14 @@ static void on_established(void *owner)
 
 /* ---------------------------------------------------------------- out */
 
-void connection_send(struct connection *c)
+int connection_send(struct connection *c)
 {
     if (c->flags & CONNECTION_BLOCKED)
-        return;
-    if (transport_send(c->transport, client_outq(c->client)) == 0)
+        return 0;
+    int rc = transport_send(c->transport, client_outq(c->client));
+    if (rc == 0)
         c->flags |= CONNECTION_BLOCKED;
+    return rc;
 }
 
 /* Pulls and writes; again where the output was long, because then there may be more behind the high-water mark. A blocked
@@ -200,8 +233,7 @@ static void pull(struct connection *c)
         size_t bytes = client_outq(c->client)->bytes;
         if (bytes == 0)
             return;
-        connection_send(c);
-        if (c->client == NULL || c->flags & CONNECTION_BLOCKED || bytes < LOOP_READ / 4)
+        if (connection_send(c) <= 0 || bytes < LOOP_READ / 4)
             return;
     }
     loop_queue(c->loop, c);
@@ -210,10 +242,8 @@ static void pull(struct connection *c)
 /* The core is done with it: the peer gets its last bytes, if it takes them. */
 static void close_gently(struct connection *c)
 {
-    connection_send(c);
-    if (c->client == NULL)
-        return;
-    if (client_outq(c->client)->bytes == 0 && transport_unsent(c->transport) == 0) {
+    bool broken = connection_send(c) < 0;
+    if (broken || (client_outq(c->client)->bytes == 0 && transport_unsent(c->transport) == 0)) {
         connection_end(c, NULL);
         return;
     }
@@ -230,8 +260,6 @@ void connection_turn(struct connection *c)
 {
     if (!client_closing(c->client))
         pull(c);
-    if (c->client == NULL)
-        return;
     if (client_closing(c->client))
         close_gently(c);
     else if (c->flags & CONNECTION_MOVING)
@@ -303,7 +331,6 @@ void connection_accept(struct loop *l, const struct listener *from, int fd, cons
     c->loop = l;
     c->listener = from;
     list_init(&c->turn);
-    buf_init(&c->kept, (size_t)l->server->config->limits.max_packet_size + 2 * LOOP_READ);
     struct tls_context *tls = from->tls != NULL ? tls_context_ref(from->tls) : NULL;
     int err = 0;
     c->transport = transport_new(&l->transport, fd, tls, &events, c, &err);

@@ -22,7 +22,6 @@ enum connection_flag {
     CONNECTION_HANDSHAKING = 32, /* holds one of the places for handshakes */
     CONNECTION_LINGERS = 64,    /* in the loop's lingering list */
     CONNECTION_OWN_ROOM = 128,  /* what is being read goes to `kept`, not to the loop's buffer */
-    CONNECTION_HOT = 256,       /* in the loop's hot list */
 };
 
 struct connection {
@@ -32,7 +31,7 @@ struct connection {
     const struct listener *listener;
     struct list all;  /* in the loop's connections or lingering */
     struct list turn; /* in dirty, resume or, between loops, in an inbox */
-    struct buf kept;  /* an unfinished packet, or all that a paused client could not take */
+    struct buf *kept; /* an unfinished packet, or all that a paused client could not take; NULL when there is nothing */
     uint32_t budget_turn, budget_used;
     uint32_t linger_due; /* low bits of the time */
     uint16_t flags;
@@ -46,7 +45,8 @@ void connection_accept(struct loop *l, const struct listener *from, int fd, cons
 void connection_turn(struct connection *c);
 /* Feeds what was kept and reads on, if the client is ready for it. */
 void connection_resume(struct connection *c);
-/* Sends what is in the output now. May end the connection: then c->client is NULL. */
-void connection_send(struct connection *c);
+/* Sends what is in the output now, as far as the kernel takes it: 1: all of it, 0: blocked, -1: broken, which is
+ * told later (on_ended). Also from inside the core. */
+int connection_send(struct connection *c);
 /* Ends it at once, whatever it is doing. why: in words, for the log; NULL where the core knows. Not from inside the core. */
 void connection_end(struct connection *c, const char *why);

@@ -16,7 +16,7 @@ static void post(struct loop *to, struct connection *c)
 void handover_leave(struct connection *c)
 {
     connection_send(c);
-    if (c->client == NULL || client_outq(c->client)->bytes > 0 || !transport_can_leave(c->transport))
+    if (client_outq(c->client)->bytes > 0 || !transport_can_leave(c->transport))
         return;
     int err = transport_leave(c->transport);
     if (err != 0) {
@@ -24,8 +24,6 @@ void handover_leave(struct connection *c)
         return;
     }
     client_leave(c->client);
-    if (c->flags & CONNECTION_HOT)
-        loop_forget_hot(c->loop, c);
     list_remove(&c->all);
     c->loop = &c->loop->server->loops[c->target];
     post(c->loop, c);

@@ -58,23 +58,17 @@ void loop_resume(struct loop *l, struct connection *c)
     uv_idle_start(&l->unfinished, on_unfinished);
 }
 
-/* A connection whose output is long already is not left until the end of the turn: what a burst to many makes stays in the
- * processor's caches, and its memory is used again at once. */
-static void note_hot(struct loop *l, struct connection *c)
-{
-    const uint16_t not_now = CONNECTION_HOT | CONNECTION_BLOCKED | CONNECTION_MOVING;
-    if (c->client == NULL || c->flags & not_now || l->hot_n == LOOP_HOT)
-        return;
-    if (client_outq(c->client)->bytes < LOOP_READ)
-        return;
-    c->flags |= CONNECTION_HOT;
-    l->hot[l->hot_n++] = c;
-}
-
+/*
+ * Output that is long already is written at once, in the middle of what makes it: a burst to one receiver (mail from other loops,
+ * above all) does not pile up, and its memory is used again at once. Sending never calls back, see transport.h.
+ */
 static void env_wake(void *ctx, void *link)
 {
-    loop_queue(ctx, link);
-    note_hot(ctx, link);
+    struct connection *c = link;
+    loop_queue(ctx, c);
+    if (c->client != NULL && !(c->flags & (CONNECTION_BLOCKED | CONNECTION_MOVING)) &&
+        client_outq(c->client)->bytes >= LOOP_HOT)
+        connection_send(c);
 }
 
 static void env_move(void *ctx, void *link, unsigned to)
@@ -134,23 +128,6 @@ static void take_answers(struct loop *l)
 
 /* ---------------------------------------------------------------- the turn */
 
-void loop_flush_hot(struct loop *l)
-{
-    while (l->hot_n > 0) {
-        struct connection *c = l->hot[--l->hot_n];
-        c->flags &= (uint16_t)~CONNECTION_HOT;
-        connection_send(c);
-    }
-}
-
-void loop_forget_hot(struct loop *l, const struct connection *c)
-{
-    for (unsigned i = 0; i < l->hot_n; i++) {
-        if (l->hot[i] == c)
-            l->hot[i--] = l->hot[--l->hot_n];
-    }
-}
-
 /* Whoever is woken meanwhile is served in the next round. */
 static void walk_dirty(struct loop *l)
 {
@@ -204,7 +181,6 @@ static void on_turn_end(uv_prepare_t *p)
             walk_dirty(l);
             more = true;
         }
-        loop_flush_hot(l);
     }
     if (more || !list_empty(&l->resume))
         uv_idle_start(&l->unfinished, on_unfinished);
@@ -293,7 +269,6 @@ static void on_bell(uv_async_t *a)
     if (atomic_exchange(&l->wants_handshake, false) && !l->stopping)
         listener_retry(l);
     shard_mail(l->shard, loop_now(l));
-    loop_flush_hot(l);
     if (atomic_load(&l->server->stopping) && !l->stopping)
         begin_stop(l);
 }

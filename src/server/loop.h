@@ -23,7 +23,7 @@
 
 #define LOOP_READ (64 * 1024)     /* bytes per read, and per connection and turn */
 #define LOOP_HEADROOM (16 * 1024) /* an unfinished packet up to this size is put in front of what is read */
-#define LOOP_HOT 64               /* connections whose output is written before the turn ends */
+#define LOOP_HOT (64 * 1024)      /* output of this length is not left until the turn ends */
 
 struct acceptor;
 struct connection;
@@ -52,8 +52,6 @@ struct loop {
     struct list lingering;   /* by `all`: closing, the peer has not taken the last bytes; the oldest first */
     struct list dirty;       /* by `turn`: to be looked at before the turn ends */
     struct list resume;      /* by `turn`: to go on reading in the next turn */
-    struct connection *hot[LOOP_HOT];
-    unsigned hot_n;
 
     struct acceptor *acceptors;
     size_t acceptors_n;
@@ -86,7 +84,3 @@ static inline msec loop_now(const struct loop *l)
 void loop_queue(struct loop *l, struct connection *c);
 /* The connection goes on reading in the next turn (connection_resume), which follows without sleeping. */
 void loop_resume(struct loop *l, struct connection *c);
-/* Writes what the hot list holds. Not from inside the core. */
-void loop_flush_hot(struct loop *l);
-/* The connection is over, or leaves. */
-void loop_forget_hot(struct loop *l, const struct connection *c);

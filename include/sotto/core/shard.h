@@ -47,8 +47,8 @@ struct auth_request {
 /* What a shard asks of the loop that runs it (or of a test's rig). Called on the shard's thread, from inside the doors below. */
 struct shard_env {
     void *ctx;
-    /* The bell: this connection has output, or wants to be closed, moved on or read again: look at it before the turn ends. Only
-     * notes it: never calls back into the core. */
+    /* The bell: this connection has output, or wants to be closed, moved on or read again: look at it before the turn ends. Notes
+     * it, and may write output that has grown long; never calls back into the core. */
     void (*wake)(void *ctx, void *link);
     /* Check these credentials; the answer is given by client_authenticated, at once or later. The request's bytes are valid during the call only. */
     void (*authenticate)(void *ctx, struct client *c, const struct auth_request *r);

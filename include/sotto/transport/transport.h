@@ -60,7 +60,8 @@ void transport_start(struct transport *t); /* reading; also resumes */
 void transport_stop(struct transport *t);
 /*
  * Sends from the front of q as much as is taken now and consumes it from q. 1: all of it; 0: blocked, drained will come
- * (until then calls are cheap and return 0); -1: the connection is broken, ended was or will be called.
+ * (until then calls are cheap and return 0); -1: the connection is broken, ended was or will be called. No event
+ * comes from inside this call, so it may be made in the middle of the owner's work.
  */
 int transport_send(struct transport *t, struct outq *q);
 /* No more events but closed. TLS says close_notify. What the kernel has not taken is dropped. Idempotent. */
