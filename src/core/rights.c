@@ -104,8 +104,9 @@ struct rights *rights_new(struct bytes user, const struct rule *rules, size_t n,
         struct compiled *c = &r->rules[i];
         c->kind = (uint8_t)rules[i].kind;
         c->client_id = occurrences(rules[i].filter, 'c') > 0;
-        /* A user called "%c" must not get a variable into the rule. */
-        if (!c->client_id || user.n == 0 || memchr(user.p, '%', user.n) == NULL)
+        /* A user called "%c" must not bring a variable into a rule that has both. */
+        bool percent = user.n > 0 && memchr(user.p, '%', user.n) != NULL;
+        if (!c->client_id || !percent || occurrences(rules[i].filter, 'u') == 0)
             c->filter = compile_filter(rules[i].filter, user);
         r->denies |= rules[i].kind == RULE_DENY;
     }
