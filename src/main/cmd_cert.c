@@ -28,8 +28,11 @@ static void tell(const struct certificates_wanted *w, bool ca_stayed)
         "    key = %s/server.key\n"
         "give ca.crt (never ca.key) to the clients, and try it:\n"
         "    mosquitto_sub --cafile %s/ca.crt -h localhost -p 8883 -t '#' -v\n"
-        "The server certificates end in 397 days: `sotto cert init %s --force` makes new ones from the same CA.\n",
+        "The server certificates end in 397 days; new ones from the same CA: sotto cert init %s",
         w->dir, w->dir, w->dir, w->dir);
+    for (size_t i = 0; i < w->hosts_n; i++)
+        printf(" --host '%s'", w->hosts[i]);
+    printf(" --force\n");
 }
 
 static bool has_ca(const char *dir)

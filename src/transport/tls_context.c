@@ -4,8 +4,8 @@
  * reload leaves the old ones as they are.
  *
  * Off, always: everything below TLS 1.2 (by the method), suites that are no ECDHE AEAD (by the list; the packaged
- * library has RC4, null and anonymous ones compiled in), renegotiation (never compiled in), the session cache (33 entries under
- * one global lock), and tickets, whose keys would die with this object.
+ * library has RC4, null and anonymous ones compiled in), renegotiation (never compiled in), the session cache (33
+ * entries under one global lock), and tickets, whose keys would die with this object.
  */
 #include "tls_private.h"
 
@@ -152,8 +152,8 @@ static bool load_certificate(struct tls_context *c, const struct tls_settings *s
     if (!pem_file_read(&cert, s->cert, wrong->text, wrong->cap))
         return false;
     if (!look_at_certificate(c, &cert, s->cert)) {
-        snprintf(wrong->text, wrong->cap, "%s holds no certificate: it must be a PEM file with -----BEGIN CERTIFICATE-----",
-                 s->cert);
+        snprintf(wrong->text, wrong->cap,
+                 "%s holds no certificate: it must be a PEM file with -----BEGIN CERTIFICATE-----", s->cert);
         goto out;
     }
     if (s->chain != NULL) {
@@ -161,8 +161,8 @@ static bool load_certificate(struct tls_context *c, const struct tls_settings *s
         if (!pem_file_read(&chain, s->chain, wrong->text, wrong->cap))
             goto out;
         if (pem_block(&chain, "CERTIFICATE").n == 0) {
-            snprintf(wrong->text, wrong->cap, "%s holds no certificate: leave chain out where there are no intermediates",
-                     s->chain);
+            snprintf(wrong->text, wrong->cap,
+                     "%s holds no certificate: leave chain out where there are no intermediates", s->chain);
             goto out;
         }
         pem_file_append(&cert, &chain);
@@ -170,7 +170,8 @@ static bool load_certificate(struct tls_context *c, const struct tls_settings *s
     ok = wolfSSL_CTX_use_certificate_chain_buffer(c->native, (const unsigned char *)cert.p, (long)cert.n) ==
          WOLFSSL_SUCCESS;
     if (!ok)
-        snprintf(wrong->text, wrong->cap, "%s can't be used: wolfSSL does not understand a certificate in it (damaged?)",
+        snprintf(wrong->text, wrong->cap,
+                 "%s can't be used: wolfSSL does not understand a certificate in it (damaged?)",
                  s->chain != NULL ? s->chain : s->cert);
 out:
     pem_file_free(&cert);
@@ -192,13 +193,15 @@ static bool load_key(struct tls_context *c, const struct tls_settings *s, struct
     struct bytes pem = pem_block(&key, "PRIVATE KEY");
     bool ok = false;
     if (pem.n == 0)
-        snprintf(wrong->text, wrong->cap, "%s holds no private key: it must be a PEM file with -----BEGIN PRIVATE KEY-----",
-                 s->key);
+        snprintf(wrong->text, wrong->cap,
+                 "%s holds no private key: it must be a PEM file with -----BEGIN PRIVATE KEY-----", s->key);
     else if (holds_encrypted_key(&key))
         snprintf(wrong->text, wrong->cap,
-                 "%s is locked with a passphrase, which is not supported yet: unlock it with openssl pkey -in %s -out NEW.key",
+                 "%s is locked with a passphrase, which is not supported yet: unlock it with openssl pkey -in %s -out "
+                 "NEW.key",
                  s->key, s->key);
-    else if (wolfSSL_CTX_use_PrivateKey_buffer(c->native, pem.p, (long)pem.n, WOLFSSL_FILETYPE_PEM) != WOLFSSL_SUCCESS ||
+    else if (wolfSSL_CTX_use_PrivateKey_buffer(c->native, pem.p, (long)pem.n, WOLFSSL_FILETYPE_PEM) !=
+                 WOLFSSL_SUCCESS ||
              wolfSSL_CTX_check_private_key(c->native) != WOLFSSL_SUCCESS)
         snprintf(wrong->text, wrong->cap,
                  "%s is not the key of the certificate %s, or no RSA or EC key: name the pair that belongs together",
@@ -239,8 +242,7 @@ static bool make_native(struct tls_context *c, const struct tls_settings *s, str
     }
     if (tls_aes_device() != INVALID_DEVID)
         wolfSSL_CTX_SetDevId(c->native, tls_aes_device());
-    if (s->min_version != s->max_version &&
-        wolfSSL_CTX_SetMinVersion(c->native, WOLFSSL_TLSV1_2) != WOLFSSL_SUCCESS) {
+    if (s->min_version != s->max_version && wolfSSL_CTX_SetMinVersion(c->native, WOLFSSL_TLSV1_2) != WOLFSSL_SUCCESS) {
         snprintf(wrong->text, wrong->cap, "this build of wolfSSL has no TLS 1.2");
         return false;
     }
@@ -293,7 +295,7 @@ struct tls_context *tls_context_new(const struct tls_settings *s, char *err, siz
 
 const char *tls_library(void)
 {
-    return tls_aes_device() != INVALID_DEVID
-               ? "wolfSSL " LIBWOLFSSL_VERSION_STRING " (" BUILD ", " ASSEMBLY "; AES-GCM by nettle)"
-               : "wolfSSL " LIBWOLFSSL_VERSION_STRING " (" BUILD ", " ASSEMBLY ")";
+    return tls_aes_device() != INVALID_DEVID ? "wolfSSL " LIBWOLFSSL_VERSION_STRING " (" BUILD ", " ASSEMBLY
+                                               "; AES-GCM by nettle)"
+                                             : "wolfSSL " LIBWOLFSSL_VERSION_STRING " (" BUILD ", " ASSEMBLY ")";
 }

@@ -141,7 +141,8 @@ static bool add_named(const struct tls_settings *s, const char *name, size_t n, 
         return false;
     }
     if (found->version < s->min_version || found->version > s->max_version) {
-        snprintf(err, err_cap, "%s belongs to TLS %s, which min_version and max_version rule out: take it out of the list",
+        snprintf(err, err_cap,
+                 "%s belongs to TLS %s, which min_version and max_version rule out: take it out of the list",
                  found->name, found->version == TLS_1_3 ? "1.3" : "1.2");
         return false;
     }
