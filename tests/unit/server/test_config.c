@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "sotto/base/mem.h"
+#include "sotto/codec/packet.h"
+#include "sotto/server/config.h"
+
+struct lines {
+    char text[8192];
+};
+
+static void collect(void *ctx, const char *line)
+{
+    struct lines *l = ctx;
+    size_t n = strlen(l->text);
+    snprintf(l->text + n, sizeof l->text - n, "%s\n", line);
+}
+
+static struct config *parse(const char *text, struct lines *l)
+{
+    l->text[0] = '\0';
+    return config_parse("/nowhere/c", bytes_str(text), collect, l);
+}
+
+/* A listener that is right, for texts about something else. */
+#define OPEN "[auth]\nanonymous = on\n[listener.a]\n"
+#define TLS OPEN "tls = on\ncert = c\nkey = k\n"
+
+static const struct {
+    const char *text, *expected; /* each line is a part of a line of the report, in order; there are as many */
+} faults[] = {
+    {"", "c: no listener; nobody could connect: write a section [listener.NAME]"},
+    {"[brokr]\nx = 1\n" OPEN, "c:1: [brokr]: unknown section; did you mean [broker]?"},
+    {"[listener]\n" OPEN, "c:1: [listener]: unknown section; did you mean [listener.NAME]?"},
+    {"[something]\n" OPEN, "c:1: [something]: unknown section; there are [broker], [log], [auth], [limits] and"},
+    {"[listener.]\n" OPEN, "c:1: [listener.]: not a listener's name;"},
+    {"[listener.a b]\n" OPEN, "c:1: [listener.a b]: not a listener's name;"},
+    {"[broker]\n[broker]\n" OPEN, "c:2: [broker]: the section is there already, on line 1;"},
+    {OPEN "[listener.a]\n", "c:4: [listener.a]: the section is there already, on line 3;"},
+    {"[broker]\nthreads = 1\nthreads = 1\n" OPEN, "c:3: [broker] threads: the key is there already, on line 2;"},
+    {"[broker]\nthread = 1\n" OPEN, "c:2: [broker] thread: unknown key; did you mean 'threads'?"},
+    {"[broker]\nmax_inflight = 1\n" OPEN,
+     "c:2: [broker] max_inflight: not a key of this section; it belongs into [limits]"},
+    {"[broker]\nport = 1\n" OPEN, "c:2: [broker] port: not a key of this section; it belongs into [listener.NAME]"},
+    /* What the contract names for later does not exist yet. */
+    {"[broker]\npersistence = on\nsandbox = on\n" OPEN "proxy_protocol = off\n",
+     "c:2: [broker] persistence: unknown key;\nc:3: [broker] sandbox: unknown key;\n"
+     "c:7: [listener.a] proxy_protocol: unknown key;"},
+    {"[limits]\nmax_memory = 1G\nmax_user_properties = 3\n" OPEN,
+     "c:2: [limits] max_memory: unknown key;\nc:3: [limits] max_user_properties: unknown key;"},
+    {"threads = 1\n" OPEN, "c:1: threads: a key before the first section;"},
+    /* Values. */
+    {"[broker]\nthreads = 0\n" OPEN,
+     "c:2: [broker] threads: '0' is out of range; write auto or a number from 1 to 256"},
+    {"[broker]\nthreads = 257\n" OPEN, "c:2: [broker] threads: '257' is out of range;"},
+    {"[broker]\nthreads = -1\n" OPEN, "c:2: [broker] threads: '-1' is not a value of this key;"},
+    {"[broker]\nthreads =\n" OPEN, "c:2: [broker] threads: has no value;"},
+    {"[broker]\nthreads = 4 # four\n" OPEN, "c:2: [broker] threads: white space followed by ';' or '#' after a value;"},
+    {"[limits]\nmax_packet_size = 18446744073709551615G\n" OPEN,
+     "c:2: [limits] max_packet_size: '18446744073709551615G' is"},
+    {"[limits]\nmax_packet_size = 1 M\n" OPEN, "c:2: [limits] max_packet_size: '1 M' is not a value"},
+    {"[limits]\nmax_packet_size = 1k\n" OPEN, "write a size (K, M, G) from 64 to 256M"},
+    {"[limits]\nconnect_timeout = 10\n" OPEN,
+     "c:2: [limits] connect_timeout: '10' has no unit; write a time (ms, s, m, h, d)"},
+    {"[limits]\nconnect_timeout = 2h\n" OPEN, "'2h' is out of range; write a time (ms, s, m, h, d) from 100ms to 1h"},
+    {"[limits]\nmax_keepalive = 1500ms\n" OPEN, "c:2: [limits] max_keepalive: '1500ms' is no whole seconds;"},
+    {"[limits]\nqueue_policy = newest\n" OPEN,
+     "'newest' is not a value of this key; write drop_oldest, drop_newest or disconnect"},
+    {"[auth]\nanonymous = yes\n[listener.a]\n",
+     "c:2: [auth] anonymous: 'yes' is not a value of this key; write on or off"},
+    {OPEN "address = localhost\n", "c:4: [listener.a] address: 'localhost' is not an address;"},
+    {OPEN "address = [::1]\n", "c:4: [listener.a] address: '[::1]' is not an address;"},
+    {OPEN "address = 1.2.3\n", "c:4: [listener.a] address: '1.2.3' is not an address;"},
+    {OPEN "address = unix:\n", "c:4: [listener.a] address: the path of a unix socket has 1 to 107 bytes, this one 0;"},
+    {OPEN "address = unix:/a\nport = 1\n", "c:5: [listener.a] port: a unix socket has no port;"},
+    {OPEN "port = 65536\n", "c:4: [listener.a] port: '65536' is out of range; write a number from 1 to 65535"},
+    {OPEN "mqtt_version = 5\n",
+     "c:4: [listener.a] mqtt_version: MQTT 5 is not there yet; this version of sotto speaks 3.1 and 3.1.1"},
+    {OPEN "mqtt_version = 4\n", "c:4: [listener.a] mqtt_version: '4' is not a value of this key; write 3.1 or 3.1.1"},
+    {OPEN "protocol = websocket\n", "c:4: [listener.a] protocol: 'websocket' is not a value of this key; write mqtt"},
+    /* Between keys. */
+    {OPEN "tls = on\n",
+     "c:3: [listener.a] cert: missing; tls = on needs\nc:3: [listener.a] key: missing; tls = on needs"},
+    {OPEN "cert = x\n", "c:4: [listener.a] cert: without function while tls is off;"},
+    {OPEN "key = x\nchain = y\nmin_version = 1.2\nmax_version = 1.3\nciphers = z\n",
+     "] key: without\n] chain: without\n] min_version: without\n] max_version: without\n] ciphers: without"},
+    {TLS "min_version = 1.3\nmax_version = 1.2\n", "c:7: [listener.a] min_version: is above max_version;"},
+    {OPEN "[listener.b]\nport = 1883\n", "c:4: [listener.b]: address :: port 1883 is taken by [listener.a] on line 3"},
+    {OPEN "address = unix:/x\n[listener.b]\naddress = unix:/x\n",
+     "c:5: [listener.b]: address unix:/x is taken by [listener.a]"},
+    {"[listener.a]\n", "c: [auth] anonymous: is off, and [auth] users names no file, so nobody could log in;"},
+    {"[auth]\nanonymous = off\n[listener.a]\n[listener.b]\nport = 1\n", "c:1: [auth] anonymous: is off, and"},
+    {OPEN "anonymous = off\n", "c:4: [listener.a] anonymous: is off, and [auth] users names no file"},
+    /* A refused value brings no second error. */
+    {OPEN "tls = on\ncert = x ; y\nkey = z\n", "c:5: [listener.a] cert: white space"},
+    {OPEN "tls = yes\ncert = x\nkey = z\n", "c:4: [listener.a] tls: 'yes' is not a value"},
+    {OPEN "[listener.b]\nport = x\n", "c:5: [listener.b] port: 'x' is not a value"},
+    {"[auth]\nusers = x # y\n[listener.a]\n", "c:2: [auth] users: white space"},
+    /* All at once, in the order of lines. */
+    {"[broker]\nthreads = x\n[log]\nlevel = y\n[nowhere]\nz = 1\n" OPEN "port = 0\n",
+     "c:2: [broker] threads\nc:4: [log] level\nc:5: [nowhere]\nc:10: [listener.a] port"},
+};
+
+/* Each line of expected is part of the same line of got, and both have as many. */
+static bool covers(const char *got, const char *expected)
+{
+    while (*expected != '\0' && *got != '\0') {
+        char want[512], have[1024];
+        size_t n = strcspn(expected, "\n"), m = strcspn(got, "\n");
+        snprintf(want, sizeof want, "%.*s", (int)n, expected);
+        snprintf(have, sizeof have, "%.*s", (int)m, got);
+        if (strstr(have, want) == NULL)
+            return false;
+        expected += n + (expected[n] == '\n');
+        got += m + (got[m] == '\n');
+    }
+    return *expected == '\0' && *got == '\0';
+}
+
+static void every_fault_has_its_line_and_words(void **state)
+{
+    size_t before = mem_in_use();
+    (void)state;
+    for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++) {
+        struct lines l;
+        assert_null(parse(faults[i].text, &l));
+        if (!covers(l.text, faults[i].expected))
+            fail_msg("case %zu:\n%s\ngave\n%s\nexpected\n%s", i, faults[i].text, l.text, faults[i].expected);
+    }
+    assert_int_equal(mem_in_use(), before);
+}
+
+static struct config *good(const char *text)
+{
+    struct lines l;
+    struct config *c = parse(text, &l);
+    if (c == NULL || l.text[0] != '\0')
+        fail_msg("%s\nwas refused:\n%s", text, l.text);
+    return c;
+}
+
+static void defaults_are_those_of_the_contract(void **state)
+{
+    struct config *c = good("[auth]\nusers = u\n[listener.a]\n");
+    const struct limits *m = &c->limits;
+    (void)state;
+    assert_int_equal(c->threads, 0);
+    assert_string_equal(c->data_dir, "/var/lib/sotto");
+    assert_null(c->user);
+    assert_int_equal(c->log.level, LOG_INFO);
+    assert_int_equal(c->log.target, LOG_TO_STDERR);
+    assert_int_equal(c->log.format, LOG_TEXT);
+    assert_false(c->anonymous);
+    assert_string_equal(c->users, "/nowhere/u");
+    assert_int_equal(m->max_connections, 0);
+    assert_int_equal(m->connect_timeout, 10000);
+    assert_int_equal(m->max_handshakes, 256);
+    assert_int_equal(m->max_packet_size, 1 << 20);
+    assert_int_equal(m->max_inflight, 20);
+    assert_int_equal(m->max_queued_messages, 1000);
+    assert_int_equal(m->max_queued_bytes, 16 << 20);
+    assert_int_equal(m->queue_policy, QUEUE_DROP_OLDEST);
+    assert_int_equal(m->max_retained_messages, 1000000);
+    assert_int_equal(m->max_retained_bytes, 256 << 20);
+    assert_int_equal(m->max_subscriptions, 10000);
+    assert_int_equal(m->max_topic_levels, 200);
+    assert_int_equal(m->max_keepalive, 0);
+    assert_int_equal(m->max_session_expiry, 60 * 86400);
+    const struct config_listener *l = &c->listeners[0];
+    assert_int_equal(c->listeners_n, 1);
+    assert_string_equal(l->name, "a");
+    assert_string_equal(l->address, "::");
+    assert_int_equal(l->port, 1883);
+    assert_int_equal(l->versions, 1 << PROTO_31 | 1 << PROTO_311);
+    assert_int_equal(l->line, 3);
+    assert_false(l->tls || l->anonymous);
+    assert_true(l->cert == NULL && l->key == NULL && l->chain == NULL && l->ciphers == NULL);
+    config_free(c);
+}
+
+static void values_arrive_whole(void **state)
+{
+    struct config *c = good(
+        "[limits]\nmax_connections = 77\nconnect_timeout = 1500ms\nmax_handshakes = 2\n"
+        "max_packet_size = 64K\nmax_inflight = 65535\nmax_queued_messages = 5\n"
+        "max_queued_bytes = 1024G\nqueue_policy = disconnect\nmax_retained_messages = 9\n"
+        "max_retained_bytes = 5000\nmax_subscriptions = 8\nmax_topic_levels = 7\n"
+        "max_keepalive = 2m\nmax_session_expiry = 0\n"
+        "[broker]\nthreads = 3\ndata_dir = /d\nuser = nobody\n"
+        "[log]\nlevel = debug\ntarget = x.log\nformat = json\n"
+        "[auth]\nanonymous = on\n[listener.a]\n");
+    const struct limits *m = &c->limits;
+    (void)state;
+    assert_int_equal(m->max_connections, 77);
+    assert_int_equal(m->connect_timeout, 1500);
+    assert_int_equal(m->max_packet_size, 65536);
+    assert_int_equal(m->max_inflight, 65535);
+    assert_true(m->max_queued_bytes == UINT64_C(1024) << 30);
+    assert_int_equal(m->queue_policy, QUEUE_DISCONNECT);
+    assert_int_equal(m->max_retained_bytes, 5000);
+    assert_int_equal(m->max_keepalive, 120);
+    assert_int_equal(m->max_session_expiry, 0);
+    assert_int_equal(c->threads, 3);
+    assert_string_equal(c->data_dir, "/d");
+    assert_string_equal(c->user, "nobody");
+    assert_int_equal(c->log.level, LOG_DEBUG);
+    assert_int_equal(c->log.target, LOG_TO_FILE);
+    assert_string_equal(c->log.path, "/nowhere/x.log");
+    assert_int_equal(c->log.format, LOG_JSON);
+    config_free(c);
+}
+
+static void listeners_keep_to_themselves(void **state)
+{
+    struct config *c = good(
+        "[listener.one]\nmqtt_version = 3.1.1\nanonymous = off\n"
+        "[listener.two]\ntls = on\ncert = ../c\nkey = /k\nchain = h\nmin_version = 1.3\nciphers =\n"
+        "[listener.three]\naddress = unix:s\n[listener.four]\naddress = fe80::1%lo\nport = 9\n"
+        "[auth]\nusers = u\nanonymous = on\n");
+    const struct config_listener *l = c->listeners;
+    (void)state;
+    assert_int_equal(c->listeners_n, 4);
+    assert_int_equal(l[0].versions, 1 << PROTO_311);
+    assert_false(l[0].anonymous);
+    assert_true(l[1].anonymous && l[1].tls); /* [auth] stands behind it and holds all the same */
+    assert_int_equal(l[1].port, 8883);
+    assert_string_equal(l[1].cert, "/nowhere/../c");
+    assert_string_equal(l[1].key, "/k");
+    assert_string_equal(l[1].chain, "/nowhere/h");
+    assert_int_equal(l[1].min_version, TLS_1_3);
+    assert_int_equal(l[1].max_version, TLS_1_3);
+    assert_null(l[1].ciphers);
+    assert_string_equal(l[2].address, "unix:/nowhere/s");
+    assert_int_equal(l[2].port, 0);
+    assert_string_equal(l[3].address, "fe80::1%lo");
+    assert_int_equal(l[3].port, 9);
+    config_free(c);
+}
+
+static void the_sample_is_right(void **state)
+{
+    char path[512];
+    struct lines l = {.text = ""};
+    (void)state;
+    const char *source = getenv("SOTTO_SOURCE");
+    assert_non_null(source);
+    snprintf(path, sizeof path, "%s/conf/sotto.ini", source);
+    struct config *c = config_load(path, collect, &l);
+    assert_string_equal(l.text, "");
+    assert_non_null(c);
+    assert_int_equal(c->listeners_n, 2);
+    assert_int_equal(c->listeners[0].port, 1883);
+    assert_int_equal(c->listeners[1].port, 8883);
+    assert_true(c->listeners[1].tls);
+    assert_false(c->listeners[0].anonymous || c->listeners[1].anonymous);
+    config_free(c);
+}
+
+static void a_file_that_is_not_there_is_an_error(void **state)
+{
+    struct lines l = {.text = ""};
+    (void)state;
+    assert_null(config_load("/nowhere/c", collect, &l));
+    assert_true(covers(l.text, "/nowhere/c: can't be read: No such file or directory;"));
+}
+
+static void without_configuration_only_this_machine_is_served(void **state)
+{
+    (void)state;
+    setenv("SOTTO_DATA", "/data", 1);
+    struct config *c = config_default();
+    assert_null(c->file);
+    assert_string_equal(c->data_dir, "/data");
+    assert_true(c->listeners_n >= 2);
+    for (size_t i = 0; i < c->listeners_n; i++) {
+        const struct config_listener *l = &c->listeners[i];
+        assert_true(strcmp(l->address, "127.0.0.1") == 0 || strcmp(l->address, "::1") == 0);
+        assert_true(l->anonymous);
+        assert_int_equal(l->port, l->tls ? 8883 : 1883);
+        if (l->tls)
+            assert_string_equal(l->cert, "/data/server.crt");
+    }
+    assert_int_equal(c->limits.max_inflight, 20);
+    config_free(c);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_fault_has_its_line_and_words),
+        cmocka_unit_test(defaults_are_those_of_the_contract),
+        cmocka_unit_test(values_arrive_whole),
+        cmocka_unit_test(listeners_keep_to_themselves),
+        cmocka_unit_test(the_sample_is_right),
+        cmocka_unit_test(a_file_that_is_not_there_is_an_error),
+        cmocka_unit_test(without_configuration_only_this_machine_is_served),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
