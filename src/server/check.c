@@ -29,21 +29,23 @@ static void become_user(const struct config *c, struct identity *self, struct co
     *self = (struct identity){geteuid(), getegid(), false};
     if (self->uid != 0)
         return;
-    if (c->user == NULL) {
+    const char *user = c->user != NULL ? c->user : CONFIG_DEFAULT_USER;
+    const struct passwd *pw = getpwnam(user);
+    if (pw == NULL && c->user == NULL) {
         config_warning(e, 0, "broker", "user",
-                       "is not set, so the broker keeps the rights of root; name a user for it");
+                       "is not set and there is no user '%s', so the broker keeps the rights of root; make it (useradd "
+                       "--system %s), or name another",
+                       user, user);
         return;
     }
-    const struct passwd *pw = getpwnam(c->user);
     if (pw == NULL) {
         config_error(e, 0, "broker", "user",
-                     "there is no user '%s' on this machine; make it (useradd --system %s), or name "
-                     "another",
-                     c->user, c->user);
+                     "there is no user '%s' on this machine; make it (useradd --system %s), or name another", user,
+                     user);
         return;
     }
-    if (initgroups(c->user, pw->pw_gid) != 0 || setegid(pw->pw_gid) != 0 || seteuid(pw->pw_uid) != 0)
-        config_error(e, 0, "broker", "user", "can't become '%s': %s; start as root with all its capabilities", c->user,
+    if (initgroups(user, pw->pw_gid) != 0 || setegid(pw->pw_gid) != 0 || seteuid(pw->pw_uid) != 0)
+        config_error(e, 0, "broker", "user", "can't become '%s': %s; start as root with all its capabilities", user,
                      strerror(errno));
     self->changed = true;
 }

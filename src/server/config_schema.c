@@ -40,7 +40,7 @@ const struct config_key config_keys[] = {
      "Loop threads. auto: one per core."},
     {"broker", "data_dir", VALUE_PATH, GLOBAL(data_dir), 0, 0, NULL, "/var/lib/sotto", NULL,
      "The folder for what the broker keeps. It must be writable for the user that the broker runs as."},
-    {"broker", "user", VALUE_TEXT, GLOBAL(user), 0, 0, NULL, NULL, "none: it stays the user that started it",
+    {"broker", "user", VALUE_TEXT, GLOBAL(user), 0, 0, NULL, NULL, "sotto, where there is such a user",
      "The user to become after binding and reading keys, when started as root."},
     {"log", "level", VALUE_CHOICE, GLOBAL(log.level), 0, 0, levels, "info", NULL,
      "What is logged: events of this level and the ones before it."},

@@ -32,9 +32,10 @@ const char *first_start_config_file(void)
 /* What root makes belongs to the user that the broker becomes. */
 static void give_away(const struct config *c, const char *path)
 {
-    const struct passwd *pw = c->user != NULL && geteuid() == 0 ? getpwnam(c->user) : NULL;
+    const char *user = c->user != NULL ? c->user : CONFIG_DEFAULT_USER;
+    const struct passwd *pw = geteuid() == 0 ? getpwnam(user) : NULL;
     if (pw != NULL && lchown(path, pw->pw_uid, pw->pw_gid) != 0)
-        log_event(LOG_WARN, "start.owner", LF_STR("file", path), LF_STR("user", c->user),
+        log_event(LOG_WARN, "start.owner", LF_STR("file", path), LF_STR("user", user),
                   LF_STR("reason", strerror(errno)));
 }
 

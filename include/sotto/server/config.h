@@ -10,6 +10,9 @@
 #include "sotto/core/limits.h"
 #include "sotto/transport/tls_context.h"
 
+/* Whom root becomes where [broker] user is absent and this user exists. */
+#define CONFIG_DEFAULT_USER "sotto"
+
 struct config_listener {
     char *name;
     char *address;    /* host address, "::", or "unix:/path" */
