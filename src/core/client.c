@@ -111,6 +111,10 @@ static void handle_packet(struct client *c, const struct frame *f)
         on_publish(c, f);
         return;
     }
+    if (f->type == PACKET_PUBACK && f->body.n == 2) {
+        on_short_puback(c, f);
+        return;
+    }
     handler h = handlers[f->type & 15];
     if (h == NULL) {
         client_refuse(c, REASON_PROTOCOL_ERROR,

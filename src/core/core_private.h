@@ -135,7 +135,7 @@ void message_pub(struct message *m, struct pub *p);
 
 /* --------------------------------------------------------------- sessions */
 
-/* A message for one session: waiting in its queue, or in flight. */
+/* A message for one session: waiting in its queue, or in flight. Two to a cache line. */
 struct delivery {
     struct message *msg; /* NULL once released (QoS 2) */
     uint64_t row;        /* its name in the store; 0: not stored */
@@ -143,7 +143,7 @@ struct delivery {
     uint32_t sub_id;
     uint16_t id; /* packet id, once in flight */
     uint8_t qos;
-    bool retain, sent, released;
+    bool retain : 1, sent : 1, released : 1;
 };
 
 /* Packet ids of QoS 2 publications that were received and not yet released: sorted. */
@@ -355,6 +355,8 @@ bool client_publish(struct client *c, const struct packet_publish *p, struct blo
 void on_connect(struct client *c, const struct frame *f);
 void on_publish(struct client *c, const struct frame *f);
 void on_puback(struct client *c, const struct packet *p);
+/* The same for the form that nearly all have: two bytes of packet id. */
+void on_short_puback(struct client *c, const struct frame *f);
 void on_pubrec(struct client *c, const struct packet *p);
 void on_pubrel(struct client *c, const struct packet *p);
 void on_pubcomp(struct client *c, const struct packet *p);

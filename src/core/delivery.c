@@ -253,10 +253,18 @@ static bool send_unsent(struct session *n)
     return true;
 }
 
+/* Messages lie where their publishers' turns left them: the one that will be touched next is asked for ahead. */
+static void expect_message(const struct session *n, uint32_t i)
+{
+    if (i < n->deliveries.n)
+        __builtin_prefetch(((const struct delivery *)ring_at(&n->deliveries, i))->msg);
+}
+
 /* The next that waits: sent at QoS 0, else taken into flight. */
 static bool send_waiting(struct session *n)
 {
     struct delivery *d = ring_at(&n->deliveries, n->inflight);
+    expect_message(n, n->inflight + 1);
     if (d->msg->expires <= n->shard->now) {
         drop_waiting(n);
         return true;
@@ -310,6 +318,7 @@ void session_done(struct session *n, uint32_t i)
 {
     assert(i < n->inflight);
     struct delivery *d = ring_at(&n->deliveries, i);
+    expect_message(n, i + 1); /* acknowledgements come in batches */
     if (d->row != 0)
         session_store(n, &(struct store_record){.kind = STORE_DONE, .row = d->row});
     if (d->msg != NULL)

@@ -109,12 +109,27 @@ void on_publish(struct client *c, const struct frame *f)
     }
 }
 
-void on_puback(struct client *c, const struct packet *p)
+static void acknowledged(struct session *n, uint16_t id)
 {
     uint32_t i;
-    const struct delivery *d = session_inflight(c->session, p->ack.id, &i);
+    const struct delivery *d = session_inflight(n, id, &i);
     if (d != NULL && d->qos == 1)
-        session_done(c->session, i);
+        session_done(n, i);
+}
+
+void on_puback(struct client *c, const struct packet *p)
+{
+    acknowledged(c->session, p->ack.id);
+}
+
+void on_short_puback(struct client *c, const struct frame *f)
+{
+    struct rd r = rd_of(f->body);
+    uint16_t id = rd_u16(&r);
+    if (id == 0)
+        client_refuse(c, REASON_MALFORMED_PACKET, "a packet id of 0");
+    else
+        acknowledged(c->session, id);
 }
 
 void on_pubrec(struct client *c, const struct packet *p)
