@@ -151,6 +151,12 @@ static const char *closed_early(const struct tls_trouble *f, char *why, size_t c
     return NULL;
 }
 
+static const char *not_understood(char *why, size_t cap)
+{
+    snprintf(why, cap, "the client's TLS hello is damaged, or not TLS at all");
+    return "check which program uses this port, and what lies between it and the broker";
+}
+
 static const char *by_error(const struct tls_trouble *f, char *why, size_t cap)
 {
     switch (f->error) {
@@ -168,6 +174,11 @@ static const char *by_error(const struct tls_trouble *f, char *why, size_t cap)
             snprintf(why, cap, "the client broke off the TLS handshake after it had seen the server's certificate");
             return HINT_CA;
         }
+        return not_understood(why, cap);
+    case BUFFER_ERROR:
+    case INCOMPLETE_DATA:
+        if (!f->answered)
+            return not_understood(why, cap);
         break;
     case VERIFY_MAC_ERROR:
     case DECRYPT_ERROR:
