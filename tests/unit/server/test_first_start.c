@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What a first start makes, and what `sotto check` finds outside the file. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "sotto/server/accounts.h"
+#include "sotto/server/first_start.h"
+#include "sotto/server/server.h"
+#include "sotto/store/password.h"
+#include "sotto/store/users.h"
+
+static const char *const variables[] = {"SOTTO_DATA", "SOTTO_USER", "SOTTO_PASSWORD", "SOTTO_PASSWORD_FILE",
+                                        "SOTTO_HOST"};
+
+struct rig {
+    char folder[64], data[96], file[128], report[4096];
+};
+
+static int setup(void **state)
+{
+    struct rig *r = calloc(1, sizeof *r);
+    strcpy(r->folder, "/tmp/sotto-first-XXXXXX");
+    assert_non_null(mkdtemp(r->folder));
+    chmod(r->folder, 0755); /* a check as another user looks into it */
+    snprintf(r->data, sizeof r->data, "%s/a/data", r->folder);
+    for (size_t i = 0; i < sizeof variables / sizeof variables[0]; i++)
+        unsetenv(variables[i]);
+    setenv("SOTTO_DATA", r->data, 1);
+    *state = r;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct rig *r = *state;
+    char command[128];
+    snprintf(command, sizeof command, "rm -r %s", r->folder);
+    int status = system(command);
+    free(r);
+    return status;
+}
+
+static const char *in(struct rig *r, const char *name)
+{
+    snprintf(r->file, sizeof r->file, "%s/%s", r->folder, name);
+    return r->file;
+}
+
+static void write_text(const char *path, const char *text)
+{
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    fputs(text, f);
+    fclose(f);
+    chmod(path, 0600);
+}
+
+static unsigned mode(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 ? st.st_mode & 07777 : 0;
+}
+
+static bool opens(const char *path, const char *name, const char *password)
+{
+    struct users *u = users_load(path, NULL, NULL);
+    assert_non_null(u);
+    const char *hash = users_password(u, bytes_str(name));
+    bool good = hash != NULL && password_verify(bytes_str(password), hash);
+    users_free(u);
+    return good;
+}
+
+static void the_builtin_configuration_gets_all_it_needs(void **state)
+{
+    struct rig *r = *state;
+    char err[512] = "";
+    setenv("SOTTO_USER", "joe", 1);
+    setenv("SOTTO_PASSWORD", "secret", 1);
+    struct config *c = config_default();
+    if (first_start(c, err, sizeof err) != 0)
+        fail_msg("%s", err);
+    assert_int_equal(mode(r->data), 0700);
+    assert_int_equal(mode(in(r, "a/data/server.key")), 0600);
+    assert_int_equal(mode(in(r, "a/data/users.ini")), 0600);
+    assert_string_equal(c->users, in(r, "a/data/users.ini"));
+    assert_true(opens(c->users, "joe", "secret"));
+    config_free(c);
+    /* Once more: what is there stays, whatever the environment says by now. */
+    struct stat before, after;
+    assert_int_equal(stat(in(r, "a/data/server.crt"), &before), 0);
+    setenv("SOTTO_PASSWORD", "another", 1);
+    c = config_default();
+    assert_int_equal(first_start(c, err, sizeof err), 0);
+    assert_int_equal(stat(in(r, "a/data/server.crt"), &after), 0);
+    assert_true(before.st_ino == after.st_ino && before.st_size == after.st_size);
+    assert_true(opens(c->users, "joe", "secret"));
+    config_free(c);
+}
+
+static void ignore(void *ctx, const char *line)
+{
+    (void)ctx, (void)line;
+}
+
+static struct config *configured(struct rig *r, const char *auth)
+{
+    char text[1024];
+    snprintf(text, sizeof text,
+             "[broker]\ndata_dir = data\n[auth]\nanonymous = on\n%s[listener.a]\naddress = 127.0.0.1\n", auth);
+    struct config *c = config_parse(in(r, "sotto.ini"), bytes_str(text), ignore, NULL);
+    assert_non_null(c);
+    return c;
+}
+
+static void a_configuration_gets_its_first_user(void **state)
+{
+    struct rig *r = *state;
+    char err[512] = "";
+    write_text(in(r, "password"), "from a file\nnot this\n");
+    setenv("SOTTO_USER", "joe", 1);
+    setenv("SOTTO_PASSWORD_FILE", in(r, "password"), 1);
+    struct config *c = configured(r, "users = u.ini\n");
+    assert_int_equal(first_start(c, err, sizeof err), 0);
+    assert_true(opens(in(r, "u.ini"), "joe", "from a file"));
+    assert_int_equal(access(in(r, "data/ca.crt"), F_OK), -1); /* certificates are the configuration's affair */
+    config_free(c);
+}
+
+static void a_user_without_a_place_or_a_password_is_an_error(void **state)
+{
+    struct rig *r = *state;
+    char err[512] = "";
+    setenv("SOTTO_USER", "joe", 1);
+    struct config *c = configured(r, "users = u.ini\n");
+    assert_int_equal(first_start(c, err, sizeof err), -1);
+    assert_non_null(strstr(err, "SOTTO_USER is set without a password"));
+    setenv("SOTTO_PASSWORD_FILE", in(r, "none"), 1);
+    assert_int_equal(first_start(c, err, sizeof err), -1);
+    assert_non_null(strstr(err, "No such file"));
+    setenv("SOTTO_PASSWORD", "x", 1);
+    setenv("SOTTO_USER", "*", 1);
+    assert_int_equal(first_start(c, err, sizeof err), -1);
+    assert_non_null(strstr(err, "reserved"));
+    config_free(c);
+    c = configured(r, "");
+    assert_int_equal(first_start(c, err, sizeof err), -1);
+    assert_non_null(strstr(err, "[auth] users names no file"));
+    config_free(c);
+    unsetenv("SOTTO_USER");
+    c = configured(r, "");
+    assert_int_equal(first_start(c, err, sizeof err), 0);
+    config_free(c);
+}
+
+static void an_account_needs_a_name_and_a_password(void **state)
+{
+    struct rig *r = *state;
+    char err[512] = "";
+    assert_int_equal(accounts_set(in(r, "u.ini"), bytes_str("a]"), bytes_str("x"), err, sizeof err), -1);
+    assert_int_equal(accounts_set(in(r, "u.ini"), bytes_str("a"), bytes_str(""), err, sizeof err), -1);
+    assert_non_null(strstr(err, "a password of 0 bytes"));
+    assert_int_equal(access(in(r, "u.ini"), F_OK), -1);
+    assert_int_equal(accounts_set(in(r, "u.ini"), bytes_str("a"), bytes_str("x"), err, sizeof err), 0);
+    assert_true(opens(r->file, "a", "x"));
+    assert_int_equal(accounts_delete(in(r, "u.ini"), bytes_str("a"), err, sizeof err), 0);
+    assert_int_equal(accounts_delete(in(r, "u.ini"), bytes_str("a"), err, sizeof err), -1);
+}
+
+static void collect(void *ctx, const char *line)
+{
+    struct rig *r = ctx;
+    size_t n = strlen(r->report);
+    snprintf(r->report + n, sizeof r->report - n, "%s\n", line);
+}
+
+static unsigned check(struct rig *r, const char *text)
+{
+    r->report[0] = '\0';
+    struct config *c = config_parse(in(r, "sotto.ini"), bytes_str(text), collect, r);
+    if (c == NULL)
+        fail_msg("%s", r->report);
+    unsigned n = server_check(c, collect, r);
+    config_free(c);
+    return n;
+}
+
+static void a_check_finds_everything_that_is_named(void **state)
+{
+    struct rig *r = *state;
+    char err[512] = "";
+    chmod(r->folder, 0777); /* for whichever user the check becomes */
+    assert_int_equal(
+        check(r, "[broker]\ndata_dir = new/er\n[auth]\nanonymous = on\n[listener.a]\naddress = 127.0.0.1\n"), 0);
+    write_text(in(r, "empty.ini"), "# nobody\n");
+    chmod(r->file, 0644);
+    write_text(in(r, "bad.ini"), "[a]\npassword = x\nfoo = y\n");
+    chmod(r->file, 0644);
+    assert_int_equal(check(r,
+                           "[broker]\ndata_dir = empty.ini\n[auth]\nusers = bad.ini\n"
+                           "[listener.a]\naddress = 192.0.2.77\n"
+                           "[listener.b]\naddress = unix:none/s\n"
+                           "[listener.c]\naddress = 127.0.0.1\ntls = on\ncert = no.crt\nkey = no.key\n"),
+                     6);
+    static const char *const expected[] = {"bad.ini:2: [a] password: not a password hash",
+                                           "bad.ini:3: [a] foo: unknown key",
+                                           "sotto.ini: [broker] data_dir: ",
+                                           "sotto.ini:5: [listener.a] address: 192.0.2.77 can't be listened on",
+                                           "sotto.ini:7: [listener.b] address: no socket can be made in",
+                                           "sotto.ini:9: [listener.c] cert: "};
+    for (size_t i = 0; i < sizeof expected / sizeof expected[0]; i++) {
+        if (strstr(r->report, expected[i]) == NULL)
+            fail_msg("'%s' is not in\n%s", expected[i], r->report);
+    }
+    assert_int_equal(check(r, "[broker]\ndata_dir = .\n[auth]\nusers = empty.ini\n[listener.a]\naddress = 127.0.0.1\n"),
+                     1);
+    assert_non_null(strstr(r->report, "[auth] users: "));
+    assert_int_equal(accounts_set(in(r, "empty.ini"), bytes_str("a"), bytes_str("x"), err, sizeof err), 0);
+    assert_int_equal(check(r, "[broker]\ndata_dir = .\n[auth]\nusers = empty.ini\n[listener.a]\naddress = 127.0.0.1\n"),
+                     0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(the_builtin_configuration_gets_all_it_needs, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_configuration_gets_its_first_user, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_user_without_a_place_or_a_password_is_an_error, setup, teardown),
+        cmocka_unit_test_setup_teardown(an_account_needs_a_name_and_a_password, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_check_finds_everything_that_is_named, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
