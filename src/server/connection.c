@@ -3,8 +3,9 @@
  * Where bytes are put, so that a full-speed reader never copies a whole read and an idle connection owns nothing:
  *
  *   nothing kept      the loop's plaintext buffer, behind its headroom's start
- *   a little kept     it is copied to the front of the loop's buffer, the read goes behind it, and the core sees both as one
- *   much kept         the connection's own buffer, which grows as bytes really come, never to what a peer only promises
+ *   a little kept     it is copied to the front of the loop's buffer and the read goes behind it: one piece for the
+ * core much kept         the connection's own buffer, which grows as bytes really come, never to what a peer only
+ * promises
  *
  * What the core leaves (an unfinished packet, or everything while it is paused) is kept by the connection.
  */
@@ -90,7 +91,7 @@ void connection_end(struct connection *c, const char *why)
     client_gone(client, why, loop_now(c->loop));
     /* Now: its own will may just have woken it. */
     list_remove(&c->turn);
-    c->flags &= (uint16_t)~(CONNECTION_QUEUED | CONNECTION_RESUMES);
+    c->flags &= (uint16_t) ~(CONNECTION_QUEUED | CONNECTION_RESUMES);
     transport_close(c->transport);
 }
 
@@ -224,8 +225,8 @@ int connection_send(struct connection *c)
     return rc;
 }
 
-/* Pulls and writes; again where the output was long, because then there may be more behind the high-water mark. A blocked
- * connection is pulled for, too: the core is told by it that we have seen to its last wake. */
+/* Pulls and writes; again where the output was long, because then there may be more behind the high-water mark. A
+ * blocked connection is pulled for, too: the core is told by it that we have seen to its last wake. */
 static void pull(struct connection *c)
 {
     for (unsigned i = 0; i < PULLS; i++) {

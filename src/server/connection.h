@@ -3,8 +3,8 @@
  * A connection: what joins a transport and a client of the core. The only module that knows both.
  *
  * Life: connection_accept -> bytes in, output out -> over (the transport ended, or the core is done and the peer has
- * its last bytes) -> client_gone and transport_close -> the transport's closed event, which frees it. It may move to another
- * loop once (handover.h). An idle connection owns no buffer and no timer.
+ * its last bytes) -> client_gone and transport_close -> the transport's closed event, which frees it. It may move to
+ * another loop once (handover.h). An idle connection owns no buffer and no timer.
  */
 #pragma once
 
@@ -14,14 +14,14 @@
 #define CONNECTION_LINGER 5000 /* ms for the peer to take our last bytes */
 
 enum connection_flag {
-    CONNECTION_QUEUED = 1,      /* in the loop's dirty list */
-    CONNECTION_RESUMES = 2,     /* in the loop's resume list; never in both */
-    CONNECTION_BLOCKED = 4,     /* the kernel takes nothing more: `drained` will come */
-    CONNECTION_STOPPED = 8,     /* not reading, because the client is paused */
-    CONNECTION_MOVING = 16,     /* wants to go to another loop */
+    CONNECTION_QUEUED = 1,       /* in the loop's dirty list */
+    CONNECTION_RESUMES = 2,      /* in the loop's resume list; never in both */
+    CONNECTION_BLOCKED = 4,      /* the kernel takes nothing more: `drained` will come */
+    CONNECTION_STOPPED = 8,      /* not reading, because the client is paused */
+    CONNECTION_MOVING = 16,      /* wants to go to another loop */
     CONNECTION_HANDSHAKING = 32, /* holds one of the places for handshakes */
-    CONNECTION_LINGERS = 64,    /* in the loop's lingering list */
-    CONNECTION_OWN_ROOM = 128,  /* what is being read goes to `kept`, not to the loop's buffer */
+    CONNECTION_LINGERS = 64,     /* in the loop's lingering list */
+    CONNECTION_OWN_ROOM = 128,   /* what is being read goes to `kept`, not to the loop's buffer */
 };
 
 struct connection {
@@ -38,8 +38,8 @@ struct connection {
     uint16_t target; /* of a move */
 };
 
-/* Takes the socket over; it has a place among the connections and, with TLS, among the handshakes, which are given back when it
- * is over. peer: "address:port", copied. */
+/* Takes the socket over; it has a place among the connections and, with TLS, among the handshakes, which are given
+ * back when it is over. peer: "address:port", copied. */
 void connection_accept(struct loop *l, const struct listener *from, int fd, const char *peer);
 /* At the end of a turn, for each connection in the dirty list. */
 void connection_turn(struct connection *c);
@@ -48,5 +48,6 @@ void connection_resume(struct connection *c);
 /* Sends what is in the output now, as far as the kernel takes it: 1: all of it, 0: blocked, -1: broken, which is
  * told later (on_ended). Also from inside the core. */
 int connection_send(struct connection *c);
-/* Ends it at once, whatever it is doing. why: in words, for the log; NULL where the core knows. Not from inside the core. */
+/* Ends it at once, whatever it is doing. why: in words, for the log; NULL where the core knows. Not from inside the
+ * core. */
 void connection_end(struct connection *c, const char *why);

@@ -9,8 +9,8 @@
 struct connection;
 struct loop;
 
-/* At the end of a turn: leaves its loop if nothing is in writing; otherwise it is tried again when the kernel has taken that. The
- * connection must not be touched after it left. */
+/* At the end of a turn: leaves its loop if nothing is in writing; otherwise it is tried again when the kernel has
+ * taken that. The connection must not be touched after it left. */
 void handover_leave(struct connection *c);
 /* On the new loop: takes what has arrived. */
 void handover_receive(struct loop *l);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Opening and closing of listeners. One socket per loop with SO_REUSEPORT, so that the kernel deals connections out. With that option
- * a second broker of the same user could bind the same port and silently take half of the clients; so a socket without it is bound first
- * and finds out whether the address is in use.
+ * Opening and closing of listeners. One socket per loop with SO_REUSEPORT, so that the kernel deals connections out.
+ * With that option a second broker of the same user could bind the same port and silently take half of the clients;
+ * so a socket without it is bound first and finds out whether the address is in use.
  */
 #include "listener.h"
 
@@ -145,8 +145,7 @@ static int clear_path(const struct where *w, const struct sockaddr_un *a)
     if (lstat(a->sun_path, &st) != 0)
         return 0;
     if (!S_ISSOCK(st.st_mode))
-        return complain(w, "can't listen on", "a file that is no socket is there",
-                        "remove it, or choose another path");
+        return complain(w, "can't listen on", "a file that is no socket is there", "remove it, or choose another path");
     if (somebody_listens(a))
         return bind_failed(w, EADDRINUSE);
     if (unlink(a->sun_path) != 0)

@@ -2,9 +2,9 @@
 /*
  * Listeners: the addresses where we wait for clients, one socket per loop each.
  *
- * The kernel deals TCP connections out to the loops (SO_REUSEPORT). Unix sockets know no such thing: loop 0 accepts there
- * and deals out itself. Nothing is accepted while the system or we are full: what waits, waits in the kernel's queue, and no time-out
- * of ours runs for it.
+ * The kernel deals TCP connections out to the loops (SO_REUSEPORT). Unix sockets know no such thing: loop 0 accepts
+ * there and deals out itself. Nothing is accepted while the system or we are full: what waits, waits in the kernel's
+ * queue, and no time-out of ours runs for it.
  */
 #pragma once
 
@@ -18,7 +18,7 @@ struct listener {
     uint16_t port;
     int *fds; /* one per loop; a local one: fds[0] only */
     unsigned fds_n;
-    unsigned next; /* local: the loop that gets the next connection */
+    unsigned next;                     /* local: the loop that gets the next connection */
     uint64_t file_device, file_number; /* local: which file is ours */
 };
 

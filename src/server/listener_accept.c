@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Accepting. A loop polls its own sockets and accepts a few connections at a time. What can't be served now is left in the
- * kernel's queue where that is possible: while all places for handshakes are taken, and for a moment when the system is out of
- * descriptors. Only where the broker itself is full, a connection is accepted and closed, so that the peer knows.
+ * Accepting. A loop polls its own sockets and accepts a few connections at a time. What can't be served now is left
+ * in the kernel's queue where that is possible: while all places for handshakes are taken, and for a moment when the
+ * system is out of descriptors. Only where the broker itself is full, a connection is accepted and closed, so that
+ * the peer knows.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -17,8 +18,8 @@
 #include "listener.h"
 #include "sotto/base/mem.h"
 
-#define ACCEPTS 64         /* per socket and turn */
-#define PAUSE 100          /* ms, when the system is out of something */
+#define ACCEPTS 64          /* per socket and turn */
+#define PAUSE 100           /* ms, when the system is out of something */
 #define COMPLAIN_EACH 10000 /* ms */
 #define PEER_MAX 96
 
@@ -91,9 +92,9 @@ static void complain(const struct acceptor *a, int error)
     if ((last != 0 && now - last < COMPLAIN_EACH) || !atomic_compare_exchange_strong(&s->accept_complained, &last, now))
         return;
     bool files = error == EMFILE || error == ENFILE;
-    log_event(LOG_ERROR, "accept.failed", LF_STR("listener", a->listener->config->name),
-              LF_STR("reason", strerror(error)),
-              LF_STR("hint", files ? "raise the open-file limit (LimitNOFILE, ulimit -n) or lower max_connections" : ""));
+    log_event(
+        LOG_ERROR, "accept.failed", LF_STR("listener", a->listener->config->name), LF_STR("reason", strerror(error)),
+        LF_STR("hint", files ? "raise the open-file limit (LimitNOFILE, ulimit -n) or lower max_connections" : ""));
 }
 
 /* accept4 failed. True: try the next one. */
@@ -168,8 +169,8 @@ static bool accept_one(struct acceptor *a)
 }
 
 /*
- * A place among the handshakes, or none: then the socket isn't polled until one is free. The second look closes the gap in
- * which the last handshake ended before we said that we wait.
+ * A place among the handshakes, or none: then the socket isn't polled until one is free. The second look closes the
+ * gap in which the last handshake ended before we said that we wait.
  */
 static bool take_place(struct acceptor *a)
 {

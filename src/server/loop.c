@@ -59,8 +59,9 @@ void loop_resume(struct loop *l, struct connection *c)
 }
 
 /*
- * Output that is long already is written at once, in the middle of what makes it: a burst to one receiver (mail from other loops,
- * above all) does not pile up, and its memory is used again at once. Sending never calls back, see transport.h.
+ * Output that is long already is written at once, in the middle of what makes it: a burst to one receiver (mail from
+ * other loops, above all) does not pile up, and its memory is used again at once. Sending never calls back, see
+ * transport.h.
  */
 static void env_wake(void *ctx, void *link)
 {

@@ -4,11 +4,11 @@
  *
  *   timers      shard_tick, closings that took too long
  *   idle        only when somebody was left with work: connections that go on reading
- *   prepare     the end of the turn: shard_turn_end, then one walk over the dirty list: output is pulled and written, once per
- *               connection
+ *   prepare     the end of the turn: shard_turn_end, then one walk over the dirty list: output is pulled and written,
+ *               once per connection
  *   poll        bytes from peers; the bell: mail from other shards, connections handed over, answers about passwords
  *
- * Only the inboxes and `bell` may be touched by other threads.
+ * Only the inboxes, `bell` and `wants_handshake` may be touched by other threads.
  */
 #pragma once
 
@@ -55,7 +55,7 @@ struct loop {
 
     struct acceptor *acceptors;
     size_t acceptors_n;
-    msec accept_again;          /* the system is out of descriptors: try again then; MSEC_NEVER otherwise */
+    msec accept_again;           /* the system is out of descriptors: try again then; MSEC_NEVER otherwise */
     atomic_bool wants_handshake; /* accepting with TLS waits for a free place */
 
     bool stopping;

@@ -43,7 +43,8 @@ int privileges_drop(const struct privileges *p, char *err, size_t err_cap)
         return 0;
     if (initgroups(p->name, p->gid) != 0 || setresgid(p->gid, p->gid, p->gid) != 0 ||
         setresuid(p->uid, p->uid, p->uid) != 0) {
-        snprintf(err, err_cap, "[broker] user: can't become %s: %s; start it as that user, or with CAP_SETUID and CAP_SETGID",
+        snprintf(err, err_cap,
+                 "[broker] user: can't become %s: %s; start it as that user, or with CAP_SETUID and CAP_SETGID",
                  p->name, strerror(errno));
         return -1;
     }

@@ -14,8 +14,8 @@ struct privileges {
 };
 
 /*
- * Who we shall be. Nothing to do unless we are root. A user that does not exist is an error (-1 with one line in err), unless it is only
- * the default: then we stay root, and warn of it.
+ * Who we shall be. Nothing to do unless we are root. A user that does not exist is an error (-1 with one line in
+ * err), unless it is only the default: then we stay root, and warn of it.
  */
 int privileges_find(struct privileges *p, const char *user, bool given, char *err, size_t err_cap);
 /* Becomes that user: groups, group, user; checks that there is no way back. 0, or -1 with one line in err. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * From a configuration to a running broker and back. The order matters: whatever may fail comes before anything that others can see;
- * ports are bound and keys are read as the user who started us, and what peers can reach runs as the configured one.
+ * From a configuration to a running broker and back. The order matters: whatever may fail comes before anything that
+ * others can see; ports are bound and keys are read as the user who started us, and what peers can reach runs as the
+ * configured one.
  *
  *   log -> who we shall be -> limits -> certificates, users -> listeners -> other user -> loops -> ready
  */
@@ -174,8 +175,8 @@ static void give_away_sockets(struct server *s, const struct privileges *p)
     for (size_t i = 0; p->drop && i < s->listeners_n; i++) {
         const char *path = s->listeners[i].config->address + strlen("unix:");
         if (s->listeners[i].local && lchown(path, p->uid, p->gid) != 0)
-            log_event(LOG_WARN, "listener.owner", LF_STR("listener", s->listeners[i].config->name), LF_STR("path", path),
-                      LF_STR("reason", "the socket can't be given to the broker's user"));
+            log_event(LOG_WARN, "listener.owner", LF_STR("listener", s->listeners[i].config->name),
+                      LF_STR("path", path), LF_STR("reason", "the socket can't be given to the broker's user"));
     }
 }
 
@@ -210,7 +211,8 @@ static int init_loops(struct server *s, unsigned n)
         if (err == 0)
             continue;
         char line[LINE];
-        snprintf(line, sizeof(line), "[broker] threads: can't make loop %u: %s; lower threads, or raise the system's limits", i,
+        snprintf(line, sizeof(line),
+                 "[broker] threads: can't make loop %u: %s; lower threads, or raise the system's limits", i,
                  uv_strerror(err));
         return failed(line);
     }
@@ -320,7 +322,8 @@ int server_run(struct config *config)
         clean_up(&s);
         tls_fini();
     } else {
-        failed("wolfSSL can't be initialized; see that the library that was built against is the one that is installed");
+        failed(
+            "wolfSSL can't be initialized; see that the library that was built against is the one that is installed");
     }
     if (rc == 0)
         log_event(LOG_INFO, "server.stopped");

@@ -24,8 +24,8 @@ struct server {
     unsigned loops_n;
     struct signals signals; /* heard by loop 0 */
     uint32_t max_connections, max_handshakes;
-    _Atomic uint32_t connections; /* accepted and not yet closed, in all loops and between them */
-    _Atomic uint32_t handshakes;  /* of TLS, in progress */
+    _Atomic uint32_t connections;   /* accepted and not yet closed, in all loops and between them */
+    _Atomic uint32_t handshakes;    /* of TLS, in progress */
     _Atomic msec accept_complained; /* when we last said that accept failed */
     atomic_bool stopping;
 };
@@ -33,8 +33,8 @@ struct server {
 /* Takes one of the places for connections, or for handshakes; false when all are taken. Any loop. */
 bool server_take_connection(struct server *s);
 bool server_take_handshake(struct server *s);
-/* Gives it back. A free place for a handshake wakes the loops that wait for one; the last connection, while the server stops, wakes
- * all. */
+/* Gives it back. A free place for a handshake wakes the loops that wait for one; the last connection, while the server
+ * stops, wakes all. */
 void server_give_connection(struct server *s);
 void server_give_handshake(struct server *s);
 /* Any thread. Tells all loops to close their listeners, take leave of their clients and end. */

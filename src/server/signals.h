@@ -2,8 +2,10 @@
 /*
  * Signals: one thread hears them, the one that runs loop 0.
  *
- * SIGTERM, SIGINT: stop; a second one kills, as the system does by itself, because the first gives the signals back to it.
- * SIGHUP: said to be not there. SIGUSR1: opens the log file again. SIGPIPE: ignored.
+ *   SIGTERM, SIGINT   stop; a second one kills, as the system does by itself: the first gives the signals back to it
+ *   SIGHUP            said to be not there
+ *   SIGUSR1           opens the log file again
+ *   SIGPIPE           ignored
  */
 #pragma once
 
@@ -20,7 +22,8 @@ struct signals {
 
 /* Before the first thread is started: new threads hear none of the above. */
 void signals_block(void);
-/* Hears them on this loop, and lets them in on this thread, which must be the one that will run the loop. 0 or a libuv error. */
+/* Hears them on this loop, and lets them in on this thread, which must be the one that will run the loop. 0 or a libuv
+ * error. */
 int signals_start(struct signals *s, uv_loop_t *uv, void (*stop)(void *ctx), void *ctx);
 /* Closes the handles; the loop must run once more. */
 void signals_close(struct signals *s);

@@ -89,7 +89,7 @@ static void unix_sockets_are_dealt_out_to_all_loops(void **state)
     run_start(r, "threads = 3\n" LOCAL, 0);
     int fd[12];
     for (int i = 0; i < 12; i++) {
-        char id[16];
+        char id[32];
         snprintf(id, sizeof(id), "local-%d", i);
         fd[i] = run_connect_local(path);
         run_hello(fd[i], id);
@@ -146,7 +146,7 @@ static void above_max_connections_a_connection_is_closed(void **state)
     int fd[5];
     run_start(r, "threads = 3\n[limits]\nmax_connections = 5\n" PLAIN, 0);
     for (int i = 0; i < 5; i++) {
-        char id[16];
+        char id[32];
         snprintf(id, sizeof(id), "in-%d", i);
         fd[i] = run_connect(r->ports[0]);
         run_hello(fd[i], id);
@@ -167,7 +167,7 @@ static void above_max_connections_a_connection_is_closed(void **state)
     assert_int_equal(run_stop(r), 0);
 }
 
-/* max_connections is more than the limit on files allows here: it is lowered to 64 at the least, which is still too many. */
+/* max_connections is lowered to what the limit on files allows, but not below 64, which is too many here. */
 static void out_of_descriptors_is_survived(void **state)
 {
     struct run *r = *state;
