@@ -3,7 +3,8 @@
  * The broker's core, as seen by the loops that run it.
  *
  * A broker is what all loops share (index, retained messages, limits); a shard is one loop's part of
- * it: the sessions whose client ids hash to it, and its connections' protocol machines (struct client). A shard is touched
+ * it: the sessions whose client ids hash to it, and its connections' protocol machines (struct client). A
+ * shard is touched
  * by its own thread only; shards speak to each other through inboxes.
  *
  * The core does no I/O and reads no clock: bytes and `now` go in, bytes come out. A turn of the loop is:
@@ -44,15 +45,19 @@ struct auth_request {
     bool anonymous; /* the listener lets in clients that give no user name */
 };
 
-/* What a shard asks of the loop that runs it (or of a test's rig). Called on the shard's thread, from inside the doors below. */
+/* What a shard asks of the loop that runs it (or of a test's rig). Called on the shard's thread, from inside
+ * the doors below. */
 struct shard_env {
     void *ctx;
-    /* The bell: this connection has output, or wants to be closed, moved on or read again: look at it before the turn ends. Notes
+    /* The bell: this connection has output, or wants to be closed, moved on or read again: look at it before
+     * the turn ends. Notes
      * it, and may write output that has grown long; never calls back into the core. */
     void (*wake)(void *ctx, void *link);
-    /* Check these credentials; the answer is given by client_authenticated, at once or later. The request's bytes are valid during the call only. */
+    /* Check these credentials; the answer is given by client_authenticated, at once or later. The request's
+     * bytes are valid during the call only. */
     void (*authenticate)(void *ctx, struct client *c, const struct auth_request *r);
-    /* The client's session lives on shard `to`: bring the connection there (after its unsent output, if any, is gone or taken along), then
+    /* The client's session lives on shard `to`: bring the connection there (after its unsent output, if any,
+     * is gone or taken along), then
      * call client_arrived there. Called once per client at most. */
     void (*move)(void *ctx, void *link, unsigned to);
     /* Shard `to` has mail: have its thread call shard_mail soon. */
@@ -60,13 +65,15 @@ struct shard_env {
 };
 
 /* store: see core/store.h; store_ctx is its. */
-struct shard *shard_new(struct broker *b, unsigned number, const struct shard_env *env, const struct store_ops *store, void *store_ctx);
+struct shard *shard_new(struct broker *b, unsigned number, const struct shard_env *env, const struct store_ops *store,
+                        void *store_ctx);
 /* All clients must be gone. Sessions end with it. */
 void shard_free(struct shard *s);
 void shard_mail(struct shard *s, msec now);
 void shard_tick(struct shard *s, msec now);
 msec shard_next_deadline(const struct shard *s);
-/* True: it made new mail or output (call again after the output was written, before the loop sleeps). Idempotent otherwise. */
+/* True: it made new mail or output (call again after the output was written, before the loop sleeps).
+ * Idempotent otherwise. */
 bool shard_turn_end(struct shard *s, msec now);
 /* The pool that outputs of this shard's clients come from; the loop may use it for its own output chunks. */
 struct pool *shard_pool(struct shard *s);
@@ -91,7 +98,8 @@ struct client_origin {
 };
 
 /*
- * A new connection: no byte read yet. link: the caller's, given back in env calls. peer: "address:port" for logs, copied.
+ * A new connection: no byte read yet. link: the caller's, given back in env calls. peer: "address:port" for
+ * logs, copied.
  * The connect timeout starts here. Never NULL.
  */
 struct client *client_new(struct shard *s, void *link, const struct client_origin *origin, const char *peer, msec now);
@@ -102,20 +110,24 @@ struct client *client_new(struct shard *s, void *link, const struct client_origi
  * don't read) until the link is woken and client_paused() is false. After client_closing() nothing is used.
  */
 size_t client_input(struct client *c, const uint8_t *p, size_t n, msec now);
-/* Bytes that the unfinished packet at the front will have in all, as far as known (0: not known). For sizing buffers. */
+/* Bytes that the unfinished packet at the front will have in all, as far as known (0: not known). For sizing
+ * buffers. */
 size_t client_needs(const struct client *c);
 bool client_paused(const struct client *c);
 
-/* Moves what is due (queued messages, retained messages, acknowledgements) into the output, up to the high-water mark. */
+/* Moves what is due (queued messages, retained messages, acknowledgements) into the output, up to the
+ * high-water mark. */
 void client_output(struct client *c, msec now);
 /* The output: the caller sends from its front and consumes. */
 struct outq *client_outq(struct client *c);
 
-/* The core is done with this connection: send what is in the output (as long as the peer takes it), then close it and call client_gone. */
+/* The core is done with this connection: send what is in the output (as long as the peer takes it), then close
+ * it and call client_gone. */
 bool client_closing(const struct client *c);
 /* Ends the connection from outside: server stop, operator. The peer is told where its version can be. */
 void client_end(struct client *c, enum reason reason, msec now);
-/* The connection is over, for whatever cause. why: in words, for the log, when the transport knows (NULL: peer closed). Publishes the
+/* The connection is over, for whatever cause. why: in words, for the log, when the transport knows (NULL: peer
+ * closed). Publishes the
  * will where it is due, detaches the session, frees c. Once, and not from inside an env call. */
 void client_gone(struct client *c, const char *why, msec now);
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * What the core asks of durable storage. Asynchronous: a record is put, the
- * store answers with a number, and later says (shard_committed) up to which number everything is safe. What tells a peer of
+ * store answers with a number, and later says (shard_committed) up to which number everything is safe. What
+ * tells a peer of
  * stored state waits for that. Numbers rise per shard. Put calls come on the shard's thread and return at once.
  */
 #pragma once
@@ -10,17 +11,17 @@
 #include "sotto/core/shard.h"
 
 enum store_kind {
-    STORE_SESSION,        /* a session that outlives its connection: made or changed (user, expiry, connected or not, will) */
-    STORE_SESSION_END,    /* it ends, with all that belongs to it */
-    STORE_SUBSCRIBE,      /* filter, options */
-    STORE_UNSUBSCRIBE,    /* filter */
-    STORE_QUEUE,          /* a message for it is kept: `row` names it from now on */
-    STORE_SENT,           /* row was sent with packet id and QoS */
-    STORE_RELEASED,       /* QoS 2 out: PUBREC came, PUBREL goes */
-    STORE_DONE,           /* row is acknowledged or dropped */
-    STORE_RECEIVED,       /* QoS 2 in: packet id is taken */
-    STORE_RECEIVED_DONE,  /* QoS 2 in: PUBREL came */
-    STORE_RETAIN,         /* retained message set (payload empty: deleted) */
+    STORE_SESSION, /* a session that outlives its connection: made or changed (user, expiry, connected or not, will) */
+    STORE_SESSION_END,   /* it ends, with all that belongs to it */
+    STORE_SUBSCRIBE,     /* filter, options */
+    STORE_UNSUBSCRIBE,   /* filter */
+    STORE_QUEUE,         /* a message for it is kept: `row` names it from now on */
+    STORE_SENT,          /* row was sent with packet id and QoS */
+    STORE_RELEASED,      /* QoS 2 out: PUBREC came, PUBREL goes */
+    STORE_DONE,          /* row is acknowledged or dropped */
+    STORE_RECEIVED,      /* QoS 2 in: packet id is taken */
+    STORE_RECEIVED_DONE, /* QoS 2 in: PUBREL came */
+    STORE_RETAIN,        /* retained message set (payload empty: deleted) */
 };
 
 struct store_record {
@@ -34,7 +35,7 @@ struct store_record {
     bool retain, connected;
     uint32_t expiry; /* STORE_SESSION: seconds */
     uint32_t sub_id;
-    uint8_t sub_flags; /* STORE_SUBSCRIBE: no local 1, retain as published 2 */
+    uint8_t sub_flags;                  /* STORE_SUBSCRIBE: no local 1, retain as published 2 */
     struct bytes topic, props, payload; /* message, will or filter (topic) */
     msec expires;                       /* message expiry, MSEC_NEVER */
 };
@@ -46,7 +47,8 @@ struct store_ops {
     void (*turn_end)(void *ctx, struct shard *s);
 };
 
-/* Everything up to number is on disk (or, failed: is not and will not be; later numbers may still succeed). On the shard's thread, not from inside put. */
+/* Everything up to number is on disk (or, failed: is not and will not be; later numbers may still succeed). On
+ * the shard's thread, not from inside put. */
 void shard_committed(struct shard *s, uint64_t number, bool failed);
 
 /* The store that keeps nothing beyond memory: it commits at the end of each turn. One context a shard. */
