@@ -324,6 +324,7 @@ void client_gone(struct client *c, const char *why, msec now)
     if (c->end_why == NULL)
         c->end_why = why != NULL ? why : "closed by the peer";
     log_end(c, c->end_why);
+    c->state = CLIENT_CLOSING; /* its own will, for one, must not count as sent to it */
     client_detach(c);
     client_free(c);
 }
