@@ -46,8 +46,8 @@ void retained_totals(struct retained *r, uint64_t *messages, uint64_t *bytes);
 
 /* When the next message expires, MSEC_NEVER when none does. Under a lock. */
 msec retained_next_expiry(const struct retained *r);
-/* Under the write lock. Deletes at most max messages that have expired at now; returns how many. An expired message is
- * never given out; until it is deleted it counts against the limits. */
+/* Under the write lock. Deletes at most max messages that have expired at now; returns how many. An expired message
+ * is never given out; until it is deleted it counts against the limits. */
 unsigned retained_expire(struct retained *r, msec now, unsigned max);
 
 /*

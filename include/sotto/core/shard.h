@@ -45,20 +45,18 @@ struct auth_request {
     bool anonymous; /* the listener lets in clients that give no user name */
 };
 
-/* What a shard asks of the loop that runs it (or of a test's rig). Called on the shard's thread, from inside
- * the doors below. */
+/* What a shard asks of the loop that runs it (or of a test's rig). Called on the shard's thread, from inside the
+ * doors below. */
 struct shard_env {
     void *ctx;
-    /* The bell: this connection has output, or wants to be closed, moved on or read again: look at it before
-     * the turn ends. Notes
-     * it, and may write output that has grown long; never calls back into the core. */
+    /* The bell: this connection has output, or wants to be closed, moved on or read again: look at it before the
+     * turn ends. Notes it, and may write output that has grown long; never calls back into the core. */
     void (*wake)(void *ctx, void *link);
-    /* Check these credentials; the answer is given by client_authenticated, at once or later. The request's
-     * bytes are valid during the call only. */
+    /* Check these credentials; the answer is given by client_authenticated, at once or later. The request's bytes
+     * are valid during the call only. */
     void (*authenticate)(void *ctx, struct client *c, const struct auth_request *r);
-    /* The client's session lives on shard `to`: bring the connection there (after its unsent output, if any,
-     * is gone or taken along), then
-     * call client_arrived there. Called once per client at most. */
+    /* The client's session lives on shard `to`: bring the connection there (after its unsent output, if any, is gone
+     * or taken along), then call client_arrived there. Called once per client at most. */
     void (*move)(void *ctx, void *link, unsigned to);
     /* Shard `to` has mail: have its thread call shard_mail soon. */
     void (*ring)(void *ctx, unsigned to);
@@ -72,8 +70,8 @@ void shard_free(struct shard *s);
 void shard_mail(struct shard *s, msec now);
 void shard_tick(struct shard *s, msec now);
 msec shard_next_deadline(const struct shard *s);
-/* True: it made new mail or output (call again after the output was written, before the loop sleeps).
- * Idempotent otherwise. */
+/* True: it made new mail or output (call again after the output was written, before the loop sleeps). Idempotent
+ * otherwise. */
 bool shard_turn_end(struct shard *s, msec now);
 /* The pool that outputs of this shard's clients come from; the loop may use it for its own output chunks. */
 struct pool *shard_pool(struct shard *s);
@@ -115,20 +113,19 @@ size_t client_input(struct client *c, const uint8_t *p, size_t n, msec now);
 size_t client_needs(const struct client *c);
 bool client_paused(const struct client *c);
 
-/* Moves what is due (queued messages, retained messages, acknowledgements) into the output, up to the
- * high-water mark. */
+/* Moves what is due (queued messages, retained messages, acknowledgements) into the output, up to the high-water
+ * mark. */
 void client_output(struct client *c, msec now);
 /* The output: the caller sends from its front and consumes. */
 struct outq *client_outq(struct client *c);
 
-/* The core is done with this connection: send what is in the output (as long as the peer takes it), then close
- * it and call client_gone. */
+/* The core is done with this connection: send what is in the output (as long as the peer takes it), then close it
+ * and call client_gone. */
 bool client_closing(const struct client *c);
 /* Ends the connection from outside: server stop, operator. The peer is told where its version can be. */
 void client_end(struct client *c, enum reason reason, msec now);
 /* The connection is over, for whatever cause. why: in words, for the log, when the transport knows (NULL: peer
- * closed). Publishes the
- * will where it is due, detaches the session, frees c. Once, and not from inside an env call. */
+ * closed). Publishes the will where it is due, detaches the session, frees c. Once, and not from inside an env call. */
 void client_gone(struct client *c, const char *why, msec now);
 
 /* The answer to env.authenticate: REASON_SUCCESS and rights (a reference, taken), or the reason of the refusal. */

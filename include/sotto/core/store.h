@@ -47,8 +47,8 @@ struct store_ops {
     void (*turn_end)(void *ctx, struct shard *s);
 };
 
-/* Everything up to number is on disk (or, failed: is not and will not be; later numbers may still succeed). On
- * the shard's thread, not from inside put. */
+/* Everything up to number is on disk (or, failed: is not and will not be; later numbers may still succeed). On the
+ * shard's thread, not from inside put. */
 void shard_committed(struct shard *s, uint64_t number, bool failed);
 
 /* The store that keeps nothing beyond memory: it commits at the end of each turn. One context a shard. */
