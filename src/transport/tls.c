@@ -22,6 +22,7 @@
 #include "sotto/base/mem.h"
 #include "tls_private.h"
 
+#define RECORD_HANDSHAKE 22
 #define RECORD_MAX ((size_t)16 * 1024)
 /* Ciphertext in `out` at which it is flushed, within one call. */
 #define FLUSH_AT ((size_t)64 * 1024)
@@ -39,7 +40,7 @@ struct tls {
     bool *moved;       /* on the stack of tls_pump while it runs: set when the owner gives t away inside an event */
     struct client_hello hello;
     bool established;
-    bool answered; /* something was sent */
+    bool answered; /* more than an alert was sent: the client has seen our certificate */
     bool in_is_rest;
     bool said_goodbye;
 };
@@ -66,7 +67,7 @@ int tls_give_cipher(WOLFSSL *ssl, char *buf, int size, void *arg)
     assert(s->pool != NULL);
     if (!outq_append(&s->out, s->pool, buf, (size_t)size))
         return WOLFSSL_CBIO_ERR_GENERAL;
-    s->answered = true;
+    s->answered = s->answered || (uint8_t)buf[0] == RECORD_HANDSHAKE;
     return size;
 }
 

@@ -163,6 +163,8 @@ static const char *by_error(const struct tls_trouble *f, char *why, size_t cap)
     case VERSION_ERROR:
         return too_old(f, why, cap);
     case MATCH_SUITE_ERROR:
+    case WOLFSSL_ERROR_SYSCALL: /* what 5.9 makes of it in a build with OpenSSL's names; there are no system calls here
+                                 */
     case UNSUPPORTED_SUITE:
     case KEY_SHARE_ERROR:
     case BAD_KEY_SHARE_DATA:

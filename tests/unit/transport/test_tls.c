@@ -487,6 +487,38 @@ static void sizes_around_a_record(void **state)
     done(&s, &p);
 }
 
+/* A storm of hellos: a turn takes some, at least one, and the next ones take the others. */
+static void handshakes_share_a_turn(void **state)
+{
+    (void)state;
+    enum { CLIENTS = 60 };
+    static struct side s[CLIENTS];
+    static struct peer p[CLIENTS];
+    struct tls_context *c = context(false, TLS_1_2, TLS_1_3, NULL);
+    for (int i = 0; i < CLIENTS; i++) {
+        int fd = side_open(&s[i], &a, tls_context_ref(c), false);
+        peer_open(&p[i], fd, method(TLS_1_3), NULL, NULL);
+        peer_step(&p[i], 0);
+    }
+    unsigned answered = 0, turns = 0;
+    while (answered < CLIENTS && turns < CLIENTS) {
+        unsigned before = answered;
+        rig_turns(&a, 1);
+        turns++;
+        answered = 0;
+        for (int i = 0; i < CLIENTS; i++) {
+            uint8_t byte;
+            answered += recv(p[i].fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 1;
+        }
+        assert_true(answered > before);
+    }
+    assert_int_equal(answered, CLIENTS);
+    assert_true(turns > 1);
+    for (int i = 0; i < CLIENTS; i++)
+        done(&s[i], &p[i]);
+    tls_context_unref(c);
+}
+
 static void an_idle_connection_holds_no_buffer(void **state)
 {
     (void)state;
@@ -546,6 +578,7 @@ int main(void)
         WITH_RIGS(a_clean_end_has_no_reason),
         WITH_RIGS(a_forged_record_ends_it),
         WITH_RIGS(sizes_around_a_record),
+        WITH_RIGS(handshakes_share_a_turn),
         WITH_RIGS(an_idle_connection_holds_no_buffer),
     };
     return cmocka_run_group_tests(tests, start, stop);
