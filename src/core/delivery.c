@@ -26,9 +26,17 @@ static bool may_send(const struct session *n, uint8_t qos)
     return qos == 0 || (n->inflight < n->window && !(qos == 2 && session_durable(n)));
 }
 
+/* What a waiting message costs, as counted against max_queued_bytes: honest for small ones, too. */
 static size_t message_bytes(const struct message *m)
 {
-    return (size_t)m->topic_n + m->props_n + m->payload_n;
+    return sizeof(*m) + sizeof(struct delivery) + m->topic_n + m->props_n + m->payload_n;
+}
+
+/* d, which waits, leaves the queue: for good or into flight. */
+static void uncount(struct session *n, const struct delivery *d)
+{
+    n->queue_bytes -= message_bytes(d->msg);
+    n->queued -= d->qos > 0;
 }
 
 static void store_message(struct session *n, struct delivery *d)
@@ -115,24 +123,32 @@ static void lose(struct session *n, const char *why)
 static void drop_waiting(struct session *n)
 {
     struct delivery *d = ring_at(&n->deliveries, n->inflight);
-    n->queue_bytes -= message_bytes(d->msg);
+    uncount(n, d);
     if (d->row != 0)
         session_store(n, &(struct store_record){.kind = STORE_DONE, .row = d->row});
     message_unref(n->shard, d->msg);
     ring_remove(&n->deliveries, n->inflight);
 }
 
-/* Makes room for size bytes as the policy says; false: the new message is dropped. */
-static bool make_room(struct session *n, size_t size)
+/* Both limits: in messages (QoS 1 and 2, as everywhere) and in bytes (all). */
+static bool has_room(const struct session *n, uint8_t qos, size_t size)
 {
     const struct limits *l = &n->shard->b->limits;
-    while (session_waiting(n) >= l->max_queued_messages || n->queue_bytes + size > l->max_queued_bytes) {
+    return (qos == 0 || n->queued < l->max_queued_messages) && n->queue_bytes + size <= l->max_queued_bytes;
+}
+
+/* Makes room for a message as the policy says; false: it is dropped. */
+static bool make_room(struct session *n, uint8_t qos, size_t size)
+{
+    const struct limits *l = &n->shard->b->limits;
+    while (!has_room(n, qos, size)) {
         if (l->queue_policy == QUEUE_DISCONNECT && n->client != NULL) {
             lose(n, "the queue is full, the client is disconnected");
             client_refuse(n->client, REASON_QUOTA_EXCEEDED, "its queue is full");
             return false;
         }
-        bool oldest = l->queue_policy == QUEUE_DROP_OLDEST && session_waiting(n) > 0;
+        /* One that could never fit pushes out none that do. */
+        bool oldest = l->queue_policy == QUEUE_DROP_OLDEST && session_waiting(n) > 0 && size <= l->max_queued_bytes;
         lose(n, oldest ? "the queue is full, its oldest message is dropped"
                        : "the queue is full, the new message is dropped");
         if (!oldest)
@@ -150,7 +166,7 @@ static void enqueue(struct session *n, struct pub *p, const struct delivery *lik
         lose(n, "no memory");
         return;
     }
-    if (!make_room(n, message_bytes(m)))
+    if (!make_room(n, like->qos, message_bytes(m)))
         return;
     struct delivery *d = ring_push_back(&n->deliveries);
     if (d == NULL) {
@@ -160,6 +176,7 @@ static void enqueue(struct session *n, struct pub *p, const struct delivery *lik
     *d = *like;
     d->msg = message_ref(m);
     n->queue_bytes += message_bytes(m);
+    n->queued += d->qos > 0;
     if (d->qos > 0 && session_durable(n))
         store_message(n, d);
     if (n->client != NULL)
@@ -277,7 +294,7 @@ static bool send_waiting(struct session *n)
         drop_waiting(n);
         return true;
     }
-    n->queue_bytes -= message_bytes(d->msg);
+    uncount(n, d);
     take_off(n, d);
     return true;
 }
@@ -340,5 +357,6 @@ void session_clear_queues(struct session *n)
     }
     ring_fini(&n->deliveries);
     n->queue_bytes = 0;
+    n->queued = 0;
     n->inflight = n->unsent = 0;
 }
