@@ -148,7 +148,7 @@ static void client_ids_are_taken_over_on_any_loop__MQTT_3_1_4_2(void **state)
             peer_close(p);
             p = next;
             peer_packet(publisher, 0x30, "<%s> 'm%d'", topic, i);
-            char payload[16];
+            char payload[32];
             snprintf(payload, sizeof payload, "m%d", i);
             peer_expect_publish(p, 0, topic, payload);
         }
@@ -198,7 +198,7 @@ static void wills_cross_loops(void **state)
     struct peer *watcher = any_client(b, 0, "will-watcher", true, false);
     peer_subscribe(watcher, 1, "will/#", 0);
     for (int i = 0; i < PAIRS; i++) {
-        char payload[16];
+        char payload[32];
         struct peer *p = any_peer(b, i);
         snprintf(payload, sizeof payload, "gone %d", i);
         peer_packet(p, 0x10, "<MQTT> 04 06 0000 <will-%d> <will/t> <%s>", i, payload);
