@@ -170,9 +170,10 @@ size_t client_needs(const struct client *c)
     return c->needs;
 }
 
+/* A peer that asks and does not take our answers is not read either, or they would pile up without end. */
 bool client_paused(const struct client *c)
 {
-    return c->paused || c->state == CLIENT_AUTH || c->state == CLIENT_MOVING;
+    return c->paused || c->state == CLIENT_AUTH || c->state == CLIENT_MOVING || c->out.bytes >= OUTPUT_HIGH;
 }
 
 /* ----------------------------------------------------------------- output */
