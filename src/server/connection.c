@@ -2,17 +2,15 @@
 /*
  * Where bytes are put, so that a full-speed reader never copies a whole read and an idle connection owns nothing:
  *
- *   nothing kept      the loop's plaintext buffer, behind its headroom's start
- *   a little kept     it is copied to the front of the loop's buffer and the read goes behind it: one piece for the
- * core much kept         the connection's own buffer, which grows as bytes really come, never to what a peer only
- * promises
+ *   nothing kept    the loop's plaintext buffer
+ *   a little kept   copied to the front of that buffer; the read goes behind it: one piece for the core
+ *   much kept       the connection's own buffer, which grows as bytes really come, never to what is only promised
  *
  * What the core leaves (an unfinished packet, or everything while it is paused) is kept by the connection.
  */
 #include "connection.h"
 
 #include <assert.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 #include "handover.h"
@@ -22,7 +20,7 @@
 
 /* Less room than this is not worth a read: the budget of the turn counts as used. */
 #define LEAST_ROOM 4096
-/* Output is pulled and written so often in one turn, while it fills more than half of a read. */
+/* Output is pulled and written so often in one turn, while it fills a quarter of a read. */
 #define PULLS 4
 
 static struct connection *live(void *owner)
@@ -251,6 +249,7 @@ static void close_gently(struct connection *c)
     if (c->flags & CONNECTION_LINGERS)
         return;
     transport_stop(c->transport);
+    forget_kept(c);
     c->flags |= CONNECTION_LINGERS;
     c->linger_due = (uint32_t)loop_now(c->loop) + CONNECTION_LINGER;
     list_remove(&c->all);
