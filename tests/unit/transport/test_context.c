@@ -2,6 +2,8 @@
 /* TLS settings: which files, versions and suites are taken, which are refused, and in which words. */
 #include "harness.h"
 
+#include "sotto/base/log.h"
+
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -152,6 +154,33 @@ static void all_forms_of_keys_are_read(void **state)
     refused(&s, "key", "locked with a passphrase");
     s.key = cert_path("locked1.key");
     refused(&s, "key", "locked with a passphrase");
+}
+
+/* It is used all the same: a broker that doesn't start helps nobody. But it is said. */
+static void an_expired_certificate_is_warned_of(void **state)
+{
+    (void)state;
+    if (!shell("openssl req -new -key server.key -subj /CN=old -out old.csr && "
+               "openssl x509 -req -in old.csr -CA ca.crt -CAkey ca.key -days 0 -out old.crt"))
+        skip();
+    sleep(2);
+    char text[4096] = "";
+    struct log_config to = {.level = LOG_INFO, .format = LOG_TEXT, .target = LOG_TO_FILE, .path = cert_path("log")};
+    assert_int_equal(log_start(&to), 0);
+    struct tls_settings s = good();
+    taken(&s);
+    s.cert = cert_path("old.crt");
+    taken(&s);
+    log_stop();
+    FILE *f = fopen(cert_path("log"), "r");
+    assert_non_null(f);
+    text[fread(text, 1, sizeof(text) - 1, f)] = '\0';
+    fclose(f);
+    const char *line = strstr(text, "warn tls.certificate file=");
+    assert_non_null(line);
+    assert_non_null(strstr(line, "old.crt"));
+    assert_non_null(strstr(line, "has expired"));
+    assert_null(strstr(line + 1, "tls.certificate"));
 }
 
 static void lists_of_suites(void **state)
@@ -406,6 +435,7 @@ int main(void)
         cmocka_unit_test(a_key_that_does_not_fit_is_refused),
         cmocka_unit_test(an_unreadable_file_is_mended_by_a_command),
         cmocka_unit_test(all_forms_of_keys_are_read),
+        cmocka_unit_test(an_expired_certificate_is_warned_of),
         cmocka_unit_test(lists_of_suites),
         cmocka_unit_test(versions_are_kept_to),
         cmocka_unit_test(old_versions_are_refused),
