@@ -173,7 +173,8 @@ struct session {
     uint32_t inflight;      /* how many are in flight */
     uint32_t unsent;        /* index of the first in-flight delivery that this connection has not been sent yet */
     uint32_t window;        /* how many may be in flight */
-    size_t queue_bytes;
+    uint32_t queued;        /* QoS 1 and 2 deliveries among those that wait */
+    size_t queue_bytes;     /* memory of all that wait */
     struct id_set received;
     uint64_t next_row;
     uint32_t ids_free; /* so many ids from next_id on are not in use, surely */

@@ -26,16 +26,20 @@ static bool may_send(const struct session *n, uint8_t qos)
     return qos == 0 || (n->inflight < n->window && !(qos == 2 && session_durable(n)));
 }
 
-/* What a waiting message costs, as counted against max_queued_bytes: honest for small ones, too. */
-static size_t message_bytes(const struct message *m)
+/*
+ * What a waiting message counts for in max_queued_bytes: topic, properties and payload. QoS 0, which
+ * max_queued_messages does not count (it says how much may be promised), counts with all the memory that it takes.
+ */
+static size_t waiting_bytes(const struct message *m, uint8_t qos)
 {
-    return sizeof(*m) + sizeof(struct delivery) + m->topic_n + m->props_n + m->payload_n;
+    size_t own = qos == 0 ? sizeof(*m) + sizeof(struct delivery) : 0;
+    return own + m->topic_n + m->props_n + m->payload_n;
 }
 
 /* d, which waits, leaves the queue: for good or into flight. */
 static void uncount(struct session *n, const struct delivery *d)
 {
-    n->queue_bytes -= message_bytes(d->msg);
+    n->queue_bytes -= waiting_bytes(d->msg, d->qos);
     n->queued -= d->qos > 0;
 }
 
@@ -166,7 +170,7 @@ static void enqueue(struct session *n, struct pub *p, const struct delivery *lik
         lose(n, "no memory");
         return;
     }
-    if (!make_room(n, like->qos, message_bytes(m)))
+    if (!make_room(n, like->qos, waiting_bytes(m, like->qos)))
         return;
     struct delivery *d = ring_push_back(&n->deliveries);
     if (d == NULL) {
@@ -175,7 +179,7 @@ static void enqueue(struct session *n, struct pub *p, const struct delivery *lik
     }
     *d = *like;
     d->msg = message_ref(m);
-    n->queue_bytes += message_bytes(m);
+    n->queue_bytes += waiting_bytes(m, d->qos);
     n->queued += d->qos > 0;
     if (d->qos > 0 && session_durable(n))
         store_message(n, d);
