@@ -30,6 +30,14 @@ function(sotto_support name)
     sotto_helper_library(test_support_${name} support/${name} ${ARGN})
 endfunction()
 
+# Sanitizers make everything slower, ThreadSanitizer most.
+set(SOTTO_TEST_SLOWNESS 1)
+if(SOTTO_SANITIZE STREQUAL "address")
+    set(SOTTO_TEST_SLOWNESS 2)
+elseif(SOTTO_SANITIZE STREQUAL "thread")
+    set(SOTTO_TEST_SLOWNESS 3)
+endif()
+
 # sotto_tests(<folder> PREFIX <p> LINK <libraries>... TIMEOUT <seconds> [NEEDS_BROKER])
 # Each tests/<folder>/test_x.c is the program and target test_x (with the prefix where two folders have the same name)
 # and the ctest <p>/x. Other .c files of the folder are helpers that its tests share.
@@ -39,6 +47,7 @@ function(sotto_tests folder)
     if(NOT sources)
         return()
     endif()
+    math(EXPR T_TIMEOUT "${T_TIMEOUT} * ${SOTTO_TEST_SLOWNESS}")
     sotto_helper_library(test_helpers_${T_PREFIX} ${folder} LINK ${T_LINK})
     foreach(source IN LISTS sources)
         get_filename_component(target ${source} NAME_WE)
