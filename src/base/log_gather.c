@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "sotto/base/log_gather.h"
 
+#include "sotto/base/cursor.h"
 #include "sotto/base/mem.h"
 
 struct window {
@@ -9,7 +10,7 @@ struct window {
     msec until;
     uint32_t repeated;
     struct log_record *last; /* a copy of the last repetition; NULL without one */
-    struct bytes id;         /* event, zero byte, address: behind the struct */
+    struct bytes id;         /* event, address, reason, with zero bytes between: behind the struct */
     uint8_t data[];
 };
 
@@ -70,17 +71,25 @@ static bool count(struct window *w, const struct log_record *r)
     return true;
 }
 
+/* Events are equal when their names, addresses and reasons are. */
+static struct bytes id_of(const struct log_record *r, struct bytes address, uint8_t *room, size_t cap)
+{
+    struct wr w = wr_of(room, cap);
+    struct bytes parts[] = {log_record_event(r), address, log_record_reason(r)};
+    for (size_t i = 0; i < 3; i++) {
+        wr_bytes(&w, parts[i].p, parts[i].n);
+        wr_u8(&w, 0);
+    }
+    return bytes_of(room, (size_t)(w.p - room));
+}
+
 bool log_gather_admit(struct log_gather *g, const struct log_record *r, msec now)
 {
-    uint8_t id[LOG_KEY_MAX + 1 + LOG_VALUE_MAX];
-    struct bytes event = log_record_event(r), address;
+    uint8_t id[LOG_KEY_MAX + 2 * LOG_VALUE_MAX + 3];
+    struct bytes address;
     if (!log_record_peer(r, &address))
         return true;
-    memcpy(id, event.p, event.n);
-    id[event.n] = '\0';
-    if (address.n > 0)
-        memcpy(id + event.n + 1, address.p, address.n);
-    struct bytes key = bytes_of(id, event.n + 1 + address.n);
+    struct bytes key = id_of(r, address, id, sizeof(id));
     uint64_t hash = hash_bytes(&g->key, key);
     struct window *w = hmap_get(&g->map, hash, key, same_id);
     if (w != NULL)

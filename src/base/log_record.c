@@ -129,6 +129,17 @@ bool log_record_peer(const struct log_record *r, struct bytes *address)
     return false;
 }
 
+struct bytes log_record_reason(const struct log_record *r)
+{
+    struct rd rd = fields_of(r);
+    for (unsigned i = 0; i < r->fields; i++) {
+        struct field f = next_field(&rd);
+        if (f.type == LOG_F_STR && bytes_equal(f.key, bytes_str("reason")))
+            return f.value;
+    }
+    return (struct bytes){NULL, 0};
+}
+
 /* --- lines --- */
 
 static void put(struct wr *w, const char *s)

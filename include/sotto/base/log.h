@@ -8,7 +8,7 @@
  * thread writes. What doesn't fit is counted and said later: a full pipe never stops the
  * broker. Text from a peer is escaped by the writer (quotes, backslashes, control characters,
  * bytes that are not UTF-8). Events that carry a field LF_PEER (gathered by its address, without the port) are
- * gathered: equal event and address within 10 s become one line with repeated=N.
+ * gathered: equal event, address and reason within 10 s become one line with repeated=N.
  * Before log_start and after log_stop, lines are written at once to standard error.
  * This is one of two modules with file-scope state (the other: signals).
  */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Equal events from one address become one line with a count: the first is
+ * Equal events (name and reason) from one address become one line with a count: the first is
  * written at once and opens a window; what follows in it is counted, and the last of them is
  * written when the window ends. All windows are equally long, so their order
  * of birth is their order of death. Bounded: when the table is full, events pass as they are. Part of the log.
