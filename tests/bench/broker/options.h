@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef BENCH_OPTIONS_H
+#define BENCH_OPTIONS_H
+
+#include <stdbool.h>
+
+enum options_mode { MODE_IN, MODE_OUT, MODE_PAIRS, MODE_IDLE };
+
+/* The command line; numbers are long so that one table reads them all. */
+struct options {
+    const char *mode_name;
+    enum options_mode mode;
+    const char *host;
+    long port;
+    long pid;
+    const char *cafile; /* not NULL: TLS, and the chain is verified */
+    const char *user;
+    const char *password;
+    const char *prefix;
+    bool any_host;
+    bool json;
+    long pubs;
+    long subs;
+    long qos;
+    long size;        /* payload bytes */
+    long millis;      /* how long to publish */
+    long messages;    /* or how many; 0: by time */
+    long warmup;      /* messages before the clock starts */
+    long window;      /* QoS 1 and 2: in flight per publisher */
+    long sub_window;  /* QoS 1 and 2: in flight the broker allows per subscriber */
+    long outstanding; /* published and not delivered, in deliveries; 0: a bound that fits the mode */
+    long queue;       /* the same at QoS 1 and 2 for one subscriber */
+    long burst;       /* messages in one write */
+    long nap;         /* longest nap between reads, us */
+    long first;       /* idle: connections at the first measurement */
+    long second;      /* idle: at the second */
+    long concurrent;  /* connections in progress at once */
+};
+
+/* Reads the arguments; ends the program on a wrong one, and after --help. */
+void options_read(struct options *options, int count, char **words);
+
+#endif
