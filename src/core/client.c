@@ -173,7 +173,7 @@ size_t client_needs(const struct client *c)
 /* A peer that asks and does not take our answers is not read either, or they would pile up without end. */
 bool client_paused(const struct client *c)
 {
-    return c->paused || c->state == CLIENT_AUTH || c->state == CLIENT_MOVING || c->out.bytes >= OUTPUT_HIGH;
+    return c->paused || c->state == CLIENT_AUTH || c->state == CLIENT_MOVING || c->out.bytes >= OUTPUT_STOP;
 }
 
 /* ----------------------------------------------------------------- output */
@@ -377,7 +377,7 @@ void client_timer(struct client *c)
     }
     if (c->state != CLIENT_UP)
         return;
-    if (c->paused) /* its clock stands still while we don't read */
+    if (client_paused(c)) /* its clock stands still while we don't read */
         c->last_packet = now;
     if (now - c->last_packet >= (msec)c->keep_alive * 1500)
         client_refuse(c, REASON_KEEP_ALIVE_TIMEOUT, "nothing came for one and a half times its keep-alive");

@@ -30,6 +30,8 @@
 #define SHARE_FROM 1024u
 /* A publisher isn't read while a shard that it sends to has so many bytes of mail waiting. */
 #define MAIL_MARK (4u * 1024 * 1024)
+/* Deliveries end at OUTPUT_HIGH; a peer whose answers bring it up to here, untaken, is not read until it takes some. */
+#define OUTPUT_STOP (2 * OUTPUT_HIGH)
 /* From here on the loop is asked to write before its turn ends. */
 #define OUTPUT_HOT (64u * 1024)
 /* Slices of a walk over retained messages: nodes a hold of the lock, holds a turn. */
