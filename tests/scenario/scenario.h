@@ -37,3 +37,12 @@ static inline const char *numbered(unsigned n)
     snprintf(t, sizeof(text[0]), "m%u", n);
     return t;
 }
+
+/* The number behind the first skip bytes. */
+static inline unsigned number_in(struct bytes b, size_t skip)
+{
+    unsigned n = 0;
+    for (size_t i = skip; i < b.n && b.p[i] >= '0' && b.p[i] <= '9'; i++)
+        n = 10 * n + (unsigned)(b.p[i] - '0');
+    return n;
+}

@@ -390,10 +390,10 @@ void rig_free(struct rig *r)
     if (left.sessions != 0 || left.subscriptions != 0 || rig_rows(r) != 0)
         rig_die("%d sessions, %d subscriptions, %d stored messages are left", (int)left.sessions,
                 (int)left.subscriptions, (int)rig_rows(r));
-    rig_let_go(r);
+    rig_abandon(r);
 }
 
-void rig_let_go(struct rig *r)
+void rig_abandon(struct rig *r)
 {
     struct list *l;
     for (l = r->peers.next; l != &r->peers; l = l->next)

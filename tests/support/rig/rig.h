@@ -101,6 +101,8 @@ struct limits rig_limits(void);
 struct rig *rig_new(unsigned shards, const struct limits *limits, enum rig_commits commits);
 /* Breaks all connections, lets the sessions end, and checks that nothing is left. */
 void rig_free(struct rig *r);
+/* Frees everything as it stands, as at the end of the program. */
+void rig_abandon(struct rig *r);
 
 /* Turns of all shards until nothing moves; fails the test when that never comes. */
 void rig_run(struct rig *r);
@@ -109,10 +111,12 @@ bool rig_turn(struct rig *r, unsigned shard);
 /* Time goes on by ms, stopping at each deadline on the way. */
 void rig_advance(struct rig *r, msec ms);
 
-/* Commits the next n records of each shard (RIG_ON_DEMAND), or all (SIZE_MAX); then runs. */
+/* Runs; commits the next n records of each shard (RIG_ON_DEMAND), or all (SIZE_MAX); and runs. */
 void rig_commit(struct rig *r, size_t n);
 /* What has been put and not committed fails; then runs. */
 void rig_commit_fails(struct rig *r);
+/* The same for one shard, without running. */
+void rig_commit_on(struct rig *r, unsigned shard, size_t n, bool fails);
 /* Records of a kind, over all shards, so far. */
 unsigned rig_stored(const struct rig *r, enum store_kind kind);
 /* Messages that the store holds for sessions, over all shards. */
@@ -203,6 +207,8 @@ void rig_expect_packet_at(struct peer *c, enum packet_type type, struct packet *
 #define rig_expect_packet(c, type, p) rig_expect_packet_at((c), (type), (p), __FILE__, __LINE__)
 /* True, and the next packet is taken, if there is one. */
 bool rig_next(struct peer *c, struct packet *p);
+/* The same of what has come so far: doesn't run. */
+bool rig_poll(struct peer *c, struct packet *p);
 /* PUBLISH; returns its packet id (0 at QoS 0). */
 uint16_t rig_expect_publish_at(struct peer *c, const char *topic, const char *payload, uint8_t qos, bool dup,
                                bool retain, const char *file, int line);

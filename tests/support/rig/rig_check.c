@@ -11,17 +11,20 @@
 
 static void check_queue(const struct session *n)
 {
+    const struct limits *l = &n->shard->b->limits;
     size_t bytes = 0;
+    uint32_t promised = 0;
     for (uint32_t i = n->inflight; i < n->deliveries.n; i++) {
         const struct delivery *d = ring_at(&n->deliveries, i);
         if (d->msg == NULL || d->id != 0)
             rig_die("a queued message was sent already");
         bytes += (size_t)d->msg->topic_n + d->msg->props_n + d->msg->payload_n;
+        bytes += d->qos > 0 ? 0 : sizeof(*d->msg) + sizeof(*d);
+        promised += d->qos > 0;
     }
-    if (bytes != n->queue_bytes)
+    if (n->queue_bytes != bytes || n->queued != promised)
         rig_die("the queue has %d bytes and counts %d", (int)bytes, (int)n->queue_bytes);
-    const struct limits *l = &n->shard->b->limits;
-    if (session_waiting(n) > l->max_queued_messages || bytes > l->max_queued_bytes)
+    if (promised > l->max_queued_messages || n->queue_bytes > l->max_queued_bytes)
         rig_die("a queue is over its limits");
 }
 

@@ -120,17 +120,27 @@ bool rig_store_busy(const struct rig_store *s)
     return s->commits != RIG_ON_DEMAND && s->told < s->last;
 }
 
+void rig_commit_on(struct rig *r, unsigned shard, size_t n, bool fails)
+{
+    struct rig_store *s = &r->s[shard].store;
+    if (s->told == s->last)
+        return;
+    s->told = s->last - s->told > n ? s->told + n : s->last;
+    shard_committed(r->s[shard].shard, s->told, fails);
+}
+
 void rig_commit(struct rig *r, size_t n)
 {
     bool again;
+    rig_run(r);
     do {
         again = false;
         for (unsigned i = 0; i < r->n; i++) {
-            struct rig_store *s = &r->s[i].store;
-            if (s->commits == RIG_ON_DEMAND && s->told < s->last) {
-                commit(s, r->s[i].shard, s->last - s->told > n ? s->told + n : s->last);
-                again = n == SIZE_MAX;
-            }
+            const struct rig_store *s = &r->s[i].store;
+            if (s->commits != RIG_ON_DEMAND || s->told == s->last)
+                continue;
+            rig_commit_on(r, i, n, false);
+            again = n == SIZE_MAX;
         }
         rig_run(r);
     } while (again);
@@ -138,13 +148,9 @@ void rig_commit(struct rig *r, size_t n)
 
 void rig_commit_fails(struct rig *r)
 {
-    for (unsigned i = 0; i < r->n; i++) {
-        struct rig_store *s = &r->s[i].store;
-        if (s->told < s->last) {
-            s->told = s->last;
-            shard_committed(r->s[i].shard, s->last, true);
-        }
-    }
+    rig_run(r);
+    for (unsigned i = 0; i < r->n; i++)
+        rig_commit_on(r, i, SIZE_MAX, true);
     rig_run(r);
 }
 
