@@ -228,6 +228,7 @@ static void *loop_main(void *arg)
     snprintf(name, sizeof(name), "sotto-loop-%u", l->number % 1000);
     pthread_setname_np(pthread_self(), name);
     loop_run(l);
+    tls_thread_fini();
     return NULL;
 }
 

@@ -16,6 +16,7 @@
 
 #include <wolfssl/wolfcrypt/asn.h>
 #include <wolfssl/wolfcrypt/asn_public.h>
+#include <wolfssl/wolfcrypt/ecc.h>
 
 #include "sotto/base/log.h"
 #include "sotto/base/mem.h"
@@ -50,6 +51,18 @@ void tls_fini(void)
     tls_aes_fini();
     wolfSSL_Cleanup();
 }
+
+/* Packages have a cache of multiples of a curve's base point (800 KiB), one for each thread. */
+#ifdef FP_ECC
+void tls_thread_fini(void)
+{
+    wc_ecc_fp_free();
+}
+#else
+void tls_thread_fini(void)
+{
+}
+#endif
 
 WOLFSSL_CTX *tls_context_native(const struct tls_context *c)
 {

@@ -22,6 +22,8 @@ struct tls_settings {
 /* wolfSSL_Init and Cleanup, once per process, before threads. 0 on success. */
 int tls_init(void);
 void tls_fini(void);
+/* At the end of a thread that had TLS connections and is not the one that calls tls_fini: what the library kept for it. */
+void tls_thread_fini(void);
 
 /*
  * NULL on failure, with one line in err that names the file (or the suite), why, and what to do. Which setting is at
