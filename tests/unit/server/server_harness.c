@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -119,8 +120,10 @@ void run_start(struct run *r, const char *config, unsigned open_files)
     fflush(NULL);
     r->pid = fork();
     assert_true(r->pid >= 0);
-    if (r->pid == 0)
+    if (r->pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL); /* it must not outlive a test that failed */
         exit(serve(text, open_files));
+    }
 }
 
 int run_wait(struct run *r)

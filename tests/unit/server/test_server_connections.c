@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #define PLAIN "[auth]\nanonymous = on\n[listener.plain]\naddress = 127.0.0.1\nport = @P\n"
@@ -117,6 +118,39 @@ static void unfinished_packets_of_any_size_are_put_together(void **state)
     assert_int_equal(run_stop(r), 0);
 }
 
+/* All connections of a loop read into the same buffer. */
+static void unfinished_packets_are_kept_apart(void **state)
+{
+    struct run *r = *state;
+    enum { N = 5, PAYLOAD = 2000, PIECE = 130 };
+    uint8_t packets[N][PAYLOAD + 64], back[PAYLOAD + 64];
+    int fd[N];
+    size_t n = 0;
+    run_start(r, "threads = 1\n" PLAIN, 0);
+    for (int i = 0; i < N; i++) {
+        char id[16];
+        snprintf(id, sizeof(id), "apart-%d", i);
+        fd[i] = run_connect(r->ports[0]);
+        run_hello(fd[i], id);
+        run_send(fd[i], back, subscribe_packet(back, id));
+        run_expect(fd[i], "\x90\x03\x00\x01\x00", 5);
+        n = publish_packet(packets[i], id, PAYLOAD);
+        for (size_t at = 20; at < n; at++)
+            packets[i][at] = (uint8_t)(packets[i][at] + i);
+    }
+    for (size_t at = 0; at < n; at += PIECE) {
+        for (int i = 0; i < N; i++)
+            run_send(fd[i], packets[i] + at, n - at < PIECE ? n - at : PIECE);
+        usleep(2000);
+    }
+    for (int i = 0; i < N; i++) {
+        read_all(fd[i], back, n);
+        assert_memory_equal(back, packets[i], n);
+        close(fd[i]);
+    }
+    assert_int_equal(run_stop(r), 0);
+}
+
 static void more_than_a_turn_may_read_arrives_whole(void **state)
 {
     struct run *r = *state;
@@ -202,7 +236,11 @@ static void a_peer_that_reads_nothing_is_cut_off_at_the_stop(void **state)
         run_send(in, large, n);
     run_send(in, "\xc0\x00", 2);
     run_expect(in, "\xd0\x00", 2);
+    struct timespec before, after;
+    clock_gettime(CLOCK_MONOTONIC, &before);
     assert_int_equal(run_stop(r), 0);
+    clock_gettime(CLOCK_MONOTONIC, &after);
+    assert_true(after.tv_sec - before.tv_sec < 4); /* a connection that closes by itself may linger for 5 s */
     close(deaf);
     close(in);
     free(large);
@@ -233,6 +271,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(pipelined_packets_travel_with_the_connection),
         TEST(unfinished_packets_of_any_size_are_put_together),
+        TEST(unfinished_packets_are_kept_apart),
         TEST(more_than_a_turn_may_read_arrives_whole),
         TEST(a_silent_connection_is_closed),
         TEST(a_half_closed_connection_is_closed),
