@@ -6,6 +6,8 @@
 #include "sotto/base/mem.h"
 
 #define FEW 4
+/* An empty array up to this size is kept for the next burst, until ring_trim. */
+#define KEEP_BYTES 2048
 
 void ring_init(struct ring *r, uint32_t element_size)
 {
@@ -61,7 +63,13 @@ static void release_when_empty(struct ring *r)
     if (r->n > 0)
         return;
     r->head = 0;
-    if (r->cap > FEW)
+    if ((size_t)r->cap * r->size > KEEP_BYTES)
+        ring_fini(r);
+}
+
+void ring_trim(struct ring *r)
+{
+    if (r->n == 0)
         ring_fini(r);
 }
 

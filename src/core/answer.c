@@ -45,14 +45,25 @@ void client_answer_routing(struct client *c, const struct packet *p, uint64_t ne
     gate_add(c, p, need, route);
 }
 
+/* Success is four bytes in every version: the path of a message, without the general encoder. */
+static void append_short_ack(struct client *c, enum packet_type type, uint16_t id)
+{
+    const uint8_t ack[4] = {(uint8_t)(type << 4 | (type == PACKET_PUBREL ? 2 : 0)), 2, (uint8_t)(id >> 8), (uint8_t)id};
+    uint8_t *to = outq_reserve(&c->out, &c->shard->pool, sizeof(ack));
+    if (to == NULL) {
+        client_refuse(c, REASON_SERVER_UNAVAILABLE, "no memory for its output");
+        return;
+    }
+    memcpy(to, ack, sizeof(ack));
+    outq_commit(&c->out, sizeof(ack));
+    count_add(&c->shard->count.bytes_out, sizeof(ack));
+    client_wake(c);
+}
+
 void client_answer_ack(struct client *c, enum packet_type type, uint16_t id, enum reason reason, uint64_t need)
 {
     if (reason == REASON_SUCCESS && need <= c->shard->committed && list_empty(&c->gate)) {
-        /* Four bytes in every version: the path of a message. */
-        const uint8_t ack[4] = {(uint8_t)(type << 4 | (type == PACKET_PUBREL ? 2 : 0)), 2, (uint8_t)(id >> 8),
-                                (uint8_t)id};
-        client_append(c, ack, sizeof(ack));
-        client_wake(c);
+        append_short_ack(c, type, id);
         return;
     }
     struct packet p;

@@ -377,6 +377,7 @@ void client_timer(struct client *c)
     }
     if (c->state != CLIENT_UP)
         return;
+    ring_trim(&c->session->deliveries); /* an idle connection holds no buffers */
     if (client_paused(c)) /* its clock stands still while we don't read */
         c->last_packet = now;
     if (now - c->last_packet >= (msec)c->keep_alive * 1500)

@@ -72,6 +72,7 @@ void session_free(struct session *n)
 void session_detach(struct session *n)
 {
     n->client = NULL;
+    ring_trim(&n->deliveries);
     if (!session_durable(n)) {
         session_end(n);
         return;

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * A double-ended queue of fixed-size elements in a circular array that grows by
- * doubling. Owns no memory while empty (ring_pop_* frees it with the last element once
- * it is larger than a few elements).
+ * A double-ended queue of fixed-size elements in a circular array that grows by doubling. An array of more than 2 KiB
+ * goes with its last element; a smaller one stays for the next burst, until ring_trim.
  */
 #pragma once
 
@@ -16,6 +15,8 @@ struct ring {
 
 void ring_init(struct ring *r, uint32_t element_size);
 void ring_fini(struct ring *r);
+/* Gives the memory of an empty ring back. */
+void ring_trim(struct ring *r);
 /* A new, zeroed last element, or NULL without memory. Pointers to elements are valid until the next push. */
 void *ring_push_back(struct ring *r);
 void *ring_push_front(struct ring *r);
