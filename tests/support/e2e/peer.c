@@ -228,17 +228,22 @@ static bool has_input(struct peer *p, unsigned milliseconds)
     return poll(&poller, 1, (int)milliseconds) > 0;
 }
 
-void peer_send_bytes(struct peer *p, const void *data, size_t size)
+static bool try_send(struct peer *p, const uint8_t *at, size_t size)
 {
-    const uint8_t *at = data;
-
     while (size > 0) {
         ssize_t n = p->ssl != NULL ? wolfSSL_write(p->ssl, at, (int)size) : send(p->fd, at, size, MSG_NOSIGNAL);
         if (n <= 0)
-            fail_msg("could not send the last %zu bytes: %s", size, strerror(errno));
+            return false;
         at += n;
         size -= (size_t)n;
     }
+    return true;
+}
+
+void peer_send_bytes(struct peer *p, const void *data, size_t size)
+{
+    if (!try_send(p, data, size))
+        fail_msg("could not send all of %zu bytes: %s", size, strerror(errno));
 }
 
 void peer_send(struct peer *p, const char *format, ...)
@@ -275,6 +280,30 @@ void peer_packet(struct peer *p, uint8_t first, const char *format, ...)
     va_end(arguments);
     peer_send_bytes(p, packet, size);
     free(packet);
+}
+
+bool peer_try_packet(struct peer *p, uint8_t first, const char *format, ...)
+{
+    va_list arguments;
+    size_t size;
+
+    va_start(arguments, format);
+    uint8_t *packet = build(first, format, arguments, &size);
+    va_end(arguments);
+    bool sent = try_send(p, packet, size);
+    free(packet);
+    return sent;
+}
+
+bool peer_discard(struct peer *p)
+{
+    uint8_t data[65536];
+
+    while (has_input(p, 0)) {
+        if (read_some(p, data, sizeof data) <= 0)
+            return false;
+    }
+    return true;
 }
 
 void peer_read_bytes(struct peer *p, void *data, size_t size)

@@ -41,6 +41,10 @@ uint8_t peer_read_packet(struct peer *p, uint8_t **body, size_t *size);
 void peer_expect_close(struct peer *p);
 /* The broker closes the connection, whatever it sends before. */
 void peer_expect_close_after_anything(struct peer *p);
+/* Reads over what has come so far, without waiting. False: the connection is closed. */
+bool peer_discard(struct peer *p);
+/* Sends as peer_packet does; false where the connection is closed. */
+__attribute__((format(printf, 3, 4))) bool peer_try_packet(struct peer *p, uint8_t first, const char *format, ...);
 /* Nothing comes for some milliseconds. */
 void peer_expect_silence(struct peer *p, unsigned milliseconds);
 /* All that was sent has been read: PINGREQ, and nothing comes before its PINGRESP. Proves silence without waiting. */
