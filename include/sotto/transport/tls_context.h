@@ -22,7 +22,7 @@ struct tls_settings {
 /* wolfSSL_Init and Cleanup, once per process, before threads. 0 on success. */
 int tls_init(void);
 void tls_fini(void);
-/* At the end of a thread that had TLS connections and is not the one that calls tls_fini: what the library kept for it. */
+/* At the end of a thread that had TLS connections and does not call tls_fini: frees what the library kept for it. */
 void tls_thread_fini(void);
 
 /*
