@@ -20,7 +20,6 @@
 #include "sotto/core/shard.h"
 #include "sotto/server/versions.h"
 
-#define DEFAULT_USER "sotto"
 #define OTHER_FILES 64 /* descriptors that are no connections */
 #define MOST_CONNECTIONS 16000000u
 #define LINE 1024
@@ -187,7 +186,7 @@ static int prepare(struct server *s)
     char err[LINE];
     struct privileges p;
     bool given = config->user != NULL;
-    if (privileges_find(&p, given ? config->user : DEFAULT_USER, given, err, sizeof(err)) != 0)
+    if (privileges_find(&p, given ? config->user : CONFIG_DEFAULT_USER, given, err, sizeof(err)) != 0)
         return failed(err);
     set_limits(s);
     if (open_listeners(s) != 0 || load_users(s) != 0)
