@@ -55,6 +55,7 @@ void client_free(struct client *c)
     heap_cancel(&s->timers, &c->timer);
     list_remove(&c->waiting_link);
     list_remove(&c->paused_link);
+    client_give_large(c);
     client_drop_answers(c);
     replay_free_all(c);
     outq_fini(&c->out, &s->pool);
@@ -134,6 +135,35 @@ static const char *bad_frame(enum reason why)
     return why == REASON_PACKET_TOO_LARGE ? "a packet over max_packet_size" : "a packet that breaks the rules of MQTT";
 }
 
+void client_give_large(struct client *c)
+{
+    if (c->large)
+        c->shard->large--;
+    c->large = false;
+}
+
+/*
+ * Who has not shown who he is gets a few kilobytes. A CONNECT may need more: there are places for a few of them per
+ * shard, so that nobody can have us keep many.
+ */
+static bool may_be_large(struct client *c, size_t total)
+{
+    if (c->state != CLIENT_NEW || total <= CONNECT_SMALL || c->large)
+        return true;
+    if (c->shard->large >= CONNECT_LARGE_AT_ONCE)
+        return false;
+    c->shard->large++;
+    c->large = true;
+    return true;
+}
+
+/* The largest packet that is taken now. */
+static size_t packet_limit(const struct client *c)
+{
+    size_t max = c->shard->b->limits.max_packet_size;
+    return c->state == CLIENT_NEW && max > CONNECT_MAX ? CONNECT_MAX : max;
+}
+
 size_t client_input(struct client *c, const uint8_t *p, size_t n, msec now)
 {
     struct shard *s = c->shard;
@@ -147,10 +177,13 @@ size_t client_input(struct client *c, const uint8_t *p, size_t n, msec now)
         }
         struct frame f;
         enum reason why;
-        enum frame_result r =
-            frame_parse(bytes_of(p + used, n - used), s->b->limits.max_packet_size, c->proto, &f, &why);
+        enum frame_result r = frame_parse(bytes_of(p + used, n - used), packet_limit(c), c->proto, &f, &why);
         if (r == FRAME_BAD) {
             client_refuse(c, why, bad_frame(why));
+            break;
+        }
+        if (!may_be_large(c, f.total)) {
+            client_refuse(c, REASON_SERVER_BUSY, "too many large CONNECT packets at once");
             break;
         }
         if (r == FRAME_MORE) {
@@ -336,6 +369,7 @@ void client_leave(struct client *c)
     assert(c->state == CLIENT_MOVING || c->state == CLIENT_CLOSING);
     assert(c->out.bytes == 0 && list_empty(&c->gate));
     heap_cancel(&s->timers, &c->timer);
+    client_give_large(c);
     if (c->h != HANDLE_NONE)
         slots_remove(&s->clients, c->h);
     c->h = HANDLE_NONE;
@@ -378,7 +412,7 @@ void client_timer(struct client *c)
     if (c->state != CLIENT_UP)
         return;
     ring_trim(&c->session->deliveries); /* an idle connection holds no buffers */
-    if (client_paused(c)) /* its clock stands still while we don't read */
+    if (client_paused(c))               /* its clock stands still while we don't read */
         c->last_packet = now;
     if (now - c->last_packet >= (msec)c->keep_alive * 1500)
         client_refuse(c, REASON_KEEP_ALIVE_TIMEOUT, "nothing came for one and a half times its keep-alive");

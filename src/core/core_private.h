@@ -34,6 +34,11 @@
 #define OUTPUT_STOP (2 * OUTPUT_HIGH)
 /* From here on the loop is asked to write before its turn ends. */
 #define OUTPUT_HOT (64u * 1024)
+/* A CONNECT up to this size costs nobody anything; of larger ones (long ids, wills) a shard holds so many at a time. */
+#define CONNECT_SMALL (8u * 1024)
+#define CONNECT_LARGE_AT_ONCE 16u
+/* Four strings of 65,535 bytes, and properties. */
+#define CONNECT_MAX (384u * 1024)
 /* Slices of a walk over retained messages: nodes a hold of the lock, holds a turn. */
 #define REPLAY_NODES 256u
 #define REPLAY_SLICES 16u
@@ -78,6 +83,7 @@ struct shard {
     struct list waiting;  /* clients with answers that wait for a commit */
     uint64_t committed;   /* numbers the store has answered for */
     uint64_t need;        /* the highest number that the work in hand has to wait for */
+    unsigned large;       /* clients with a large CONNECT that is not yet dealt with */
     bool woke;            /* somebody was woken since the last shard_turn_end */
     msec now;
     struct counters count;
@@ -323,7 +329,7 @@ struct client {
     enum reason end_reason;
     uint16_t keep_alive;
     uint8_t state, proto;
-    bool paused, handshaking, was_up, woken;
+    bool paused, handshaking, was_up, woken, large;
     char peer[]; /* "address:port" */
 };
 
@@ -350,6 +356,8 @@ void client_store_failed(struct client *c, uint64_t from, uint64_t to);
 void client_detach(struct client *c);
 void client_set_keep_alive(struct client *c);
 void client_free(struct client *c);
+/* Its CONNECT is dealt with: another client may have a large one. */
+void client_give_large(struct client *c);
 void client_timer(struct client *c);
 /* Appends a PUBLISH. False: no memory; the connection is being closed. */
 bool client_publish(struct client *c, const struct packet_publish *p, struct blob *blob);

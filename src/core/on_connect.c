@@ -225,5 +225,6 @@ void connect_attach(struct client *c)
     client_answer(c, &(struct packet){.type = PACKET_CONNACK, .connack = connack}, c->ready);
     mem_free(c->wait);
     c->wait = NULL;
+    client_give_large(c);
     client_wake(c);
 }
