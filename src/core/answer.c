@@ -49,6 +49,8 @@ void client_answer_routing(struct client *c, const struct packet *p, uint64_t ne
 static void append_short_ack(struct client *c, enum packet_type type, uint16_t id)
 {
     const uint8_t ack[4] = {(uint8_t)(type << 4 | (type == PACKET_PUBREL ? 2 : 0)), 2, (uint8_t)(id >> 8), (uint8_t)id};
+    if (c->state == CLIENT_CLOSING)
+        return;
     uint8_t *to = outq_reserve(&c->out, &c->shard->pool, sizeof(ack));
     if (to == NULL) {
         client_refuse(c, REASON_SERVER_UNAVAILABLE, "no memory for its output");

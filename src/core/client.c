@@ -211,8 +211,11 @@ bool client_paused(const struct client *c)
 
 /* ----------------------------------------------------------------- output */
 
+/* Nothing follows what was cut off when memory failed: a client that is closing is sent nothing new. */
 void client_append(struct client *c, const void *p, size_t n)
 {
+    if (c->state == CLIENT_CLOSING)
+        return;
     if (!outq_append(&c->out, &c->shard->pool, p, n)) {
         outq_fini(&c->out, &c->shard->pool); /* a part of a packet must not go out */
         client_refuse(c, REASON_SERVER_UNAVAILABLE, "no memory for its output");
@@ -259,6 +262,8 @@ bool client_publish(struct client *c, const struct packet_publish *p, struct blo
         n = publish_encode_head(p, c->proto, head, bound);
         client_append(c, head, n);
         mem_free(head);
+        if (c->state == CLIENT_CLOSING)
+            return false;
     }
     bool ok = blob != NULL && p->payload.n >= SHARE_FROM ? outq_append_blob(&c->out, pool, blob, 0, p->payload.n)
                                                          : outq_append(&c->out, pool, p->payload.p, p->payload.n);
