@@ -12,13 +12,13 @@ static void wait_for_commit(struct client *c)
         list_push_back(&c->shard->waiting, &c->waiting_link);
 }
 
-static void gate_add(struct client *c, const struct packet *p, uint64_t need, struct message *route)
+static bool gate_add(struct client *c, const struct packet *p, uint64_t need, struct message *route)
 {
     size_t n = packet_encode(p, c->proto, NULL, 0);
     struct gated *g = mem_try_alloc(sizeof(*g) + n);
     if (g == NULL) {
         client_refuse(c, REASON_SERVER_UNAVAILABLE, "no memory for its output");
-        return;
+        return false;
     }
     g->need = need;
     g->n = (uint32_t)n;
@@ -30,6 +30,7 @@ static void gate_add(struct client *c, const struct packet *p, uint64_t need, st
     list_init(&g->link);
     list_push_back(&c->gate, &g->link);
     wait_for_commit(c);
+    return true;
 }
 
 void client_answer(struct client *c, const struct packet *p, uint64_t need)
@@ -40,9 +41,9 @@ void client_answer(struct client *c, const struct packet *p, uint64_t need)
         gate_add(c, p, need, NULL);
 }
 
-void client_answer_routing(struct client *c, const struct packet *p, uint64_t need, struct message *route)
+bool client_answer_routing(struct client *c, const struct packet *p, uint64_t need, struct message *route)
 {
-    gate_add(c, p, need, route);
+    return gate_add(c, p, need, route);
 }
 
 /* Success is four bytes in every version: the path of a message, without the general encoder. */

@@ -343,8 +343,8 @@ void client_send(struct client *c, const struct packet *p);
 /* Like client_send, but after the commit of need and behind earlier answers that wait [MQTT-4.6.0-2..4]. */
 void client_answer(struct client *c, const struct packet *p, uint64_t need);
 /* The same for a PUBREC of a stored QoS 2 publication: the message is routed after the commit, then the answer leaves.
- */
-void client_answer_routing(struct client *c, const struct packet *p, uint64_t need, struct message *route);
+ * False: no memory, neither will be. */
+bool client_answer_routing(struct client *c, const struct packet *p, uint64_t need, struct message *route);
 void client_answer_ack(struct client *c, enum packet_type type, uint16_t id, enum reason reason, uint64_t need);
 /* Forgets what waits: the connection ends. A QoS 2 publication that was not routed will be sent again as a new one. */
 void client_drop_answers(struct client *c);

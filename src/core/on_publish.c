@@ -49,7 +49,10 @@ static void publish_stored(struct client *c, struct pub *p, uint16_t id)
                                                             .qos = 2,
                                                             .retain = p->retain,
                                                             .expires = p->expires});
-    client_answer_routing(c, &(struct packet){.type = PACKET_PUBREC, .ack = {.id = id}}, need, m);
+    if (client_answer_routing(c, &(struct packet){.type = PACKET_PUBREC, .ack = {.id = id}}, need, m))
+        return;
+    id_set_remove(&n->received, id); /* it will come again, as a new one */
+    session_store(n, &(struct store_record){.kind = STORE_RECEIVED_DONE, .packet_id = id});
 }
 
 static void publish_qos2(struct client *c, struct pub *p, uint16_t id)
