@@ -286,13 +286,13 @@ void client_output(struct client *c, msec now)
         return;
     if (session_output(c->session) && list_empty(&c->waiting_link))
         list_push_back(&c->shard->waiting, &c->waiting_link);
-    if (!list_empty(&c->replays)) {
-        if (replay_output(c))
-            client_wake(c);
-        else if (container_of(c->replays.prev, struct replay, link)->need > c->shard->committed &&
-                 list_empty(&c->waiting_link))
-            list_push_back(&c->shard->waiting, &c->waiting_link);
-    }
+    if (list_empty(&c->replays))
+        return;
+    if (replay_output(c))
+        client_wake(c);
+    else if (!list_empty(&c->replays) && list_empty(&c->waiting_link) &&
+             container_of(c->replays.next, struct replay, link)->need > c->shard->committed)
+        list_push_back(&c->shard->waiting, &c->waiting_link);
 }
 
 struct outq *client_outq(struct client *c)
