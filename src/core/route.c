@@ -56,6 +56,7 @@ void route(struct shard *s, struct pub *p)
         all = match_cache_get(s->cache, p->topic);
     }
     if (all == NULL) {
+        count_add(&s->count.dropped, 1);
         log_event(LOG_ERROR, "memory.exhausted", LF_STR("what", "a message was not routed"),
                   LF_BYTES("topic", p->topic));
         return;
