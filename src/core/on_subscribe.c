@@ -81,72 +81,57 @@ static void log_refused(const struct client *c, struct bytes filter, enum reason
               LF_BYTES("filter", filter), LF_STR("reason", reason_name(r)));
 }
 
-/* Room for one code a filter; refuses the client where there is none. */
-static uint8_t *codes_new(struct client *c, size_t n)
-{
-    uint8_t *codes = mem_try_alloc(n);
-    if (codes == NULL)
-        client_refuse(c, REASON_SERVER_UNAVAILABLE, "no memory");
-    return codes;
-}
-
-void on_subscribe(struct client *c, const struct packet *p)
-{
-    const struct packet_subscribe *sub = &p->subscribe;
-    if (!filters_fit(c, PACKET_SUBSCRIBE, sub)) {
-        client_refuse(c, REASON_TOPIC_FILTER_INVALID, "a SUBSCRIBE with an invalid topic filter");
-        return;
-    }
-    uint8_t *codes = codes_new(c, sub->count);
-    if (codes == NULL)
-        return;
-    c->shard->need = 0;
-    struct rd r = rd_of(sub->filters);
-    struct filter_request f;
-    for (size_t i = 0; filter_next(&r, PACKET_SUBSCRIBE, c->proto, &f); i++) {
-        enum reason code = subscribe_one(c, &f);
-        if (code >= REASON_UNSPECIFIED)
-            log_refused(c, f.filter, code);
-        codes[i] = (uint8_t)code;
-    }
-    struct packet_suback ack = {.id = sub->id, .codes = bytes_of(codes, sub->count)};
-    client_answer(c, &(struct packet){.type = PACKET_SUBACK, .suback = ack}, c->shard->need);
-    mem_free(codes);
-}
-
-static enum reason unsubscribe_one(struct client *c, struct bytes filter)
+static enum reason unsubscribe_one(struct client *c, const struct filter_request *f)
 {
     struct session *n = c->session;
     struct index *x = c->shard->b->index;
-    if (!filter_valid(filter))
+    if (!filter_valid(f->filter))
         return REASON_TOPIC_FILTER_INVALID;
-    struct index_node *node = index_find(x, filter, n->h);
+    struct index_node *node = index_find(x, f->filter, n->h);
     if (node == NULL)
         return REASON_NO_SUBSCRIPTION_EXISTED;
     replay_drop(c, node);
     session_drop_sub(n, node);
     index_remove(x, node, n->h);
     if (session_durable(n))
-        session_store(n, &(struct store_record){.kind = STORE_UNSUBSCRIBE, .topic = filter});
+        session_store(n, &(struct store_record){.kind = STORE_UNSUBSCRIBE, .topic = f->filter});
     return REASON_SUCCESS;
+}
+
+/* Does one after the other of the list, and answers with a code for each. */
+static void do_all(struct client *c, const struct packet *p, enum packet_type answer,
+                   enum reason (*one)(struct client *c, const struct filter_request *f))
+{
+    const struct packet_subscribe *list = &p->subscribe;
+    if (!filters_fit(c, p->type, list)) {
+        client_refuse(c, REASON_TOPIC_FILTER_INVALID, "an invalid topic filter");
+        return;
+    }
+    uint8_t *codes = mem_try_alloc(list->count);
+    if (codes == NULL) {
+        client_refuse(c, REASON_SERVER_UNAVAILABLE, "no memory");
+        return;
+    }
+    c->shard->need = 0;
+    struct rd r = rd_of(list->filters);
+    struct filter_request f;
+    for (size_t i = 0; filter_next(&r, p->type, c->proto, &f); i++) {
+        enum reason code = one(c, &f);
+        if (code >= REASON_UNSPECIFIED)
+            log_refused(c, f.filter, code);
+        codes[i] = (uint8_t)code;
+    }
+    struct packet_suback ack = {.id = list->id, .codes = bytes_of(codes, list->count)};
+    client_answer(c, &(struct packet){.type = answer, .suback = ack}, c->shard->need);
+    mem_free(codes);
+}
+
+void on_subscribe(struct client *c, const struct packet *p)
+{
+    do_all(c, p, PACKET_SUBACK, subscribe_one);
 }
 
 void on_unsubscribe(struct client *c, const struct packet *p)
 {
-    const struct packet_subscribe *sub = &p->subscribe;
-    if (!filters_fit(c, PACKET_UNSUBSCRIBE, sub)) {
-        client_refuse(c, REASON_TOPIC_FILTER_INVALID, "an UNSUBSCRIBE with an invalid topic filter");
-        return;
-    }
-    uint8_t *codes = codes_new(c, sub->count);
-    if (codes == NULL)
-        return;
-    c->shard->need = 0;
-    struct rd r = rd_of(sub->filters);
-    struct filter_request f;
-    for (size_t i = 0; filter_next(&r, PACKET_UNSUBSCRIBE, c->proto, &f); i++)
-        codes[i] = (uint8_t)unsubscribe_one(c, f.filter);
-    struct packet_suback ack = {.id = sub->id, .codes = bytes_of(codes, sub->count)};
-    client_answer(c, &(struct packet){.type = PACKET_UNSUBACK, .suback = ack}, c->shard->need);
-    mem_free(codes);
+    do_all(c, p, PACKET_UNSUBACK, unsubscribe_one);
 }
