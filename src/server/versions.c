@@ -18,6 +18,7 @@
 void versions_write(void (*put)(void *ctx, const char *text), void *ctx)
 {
     char line[256];
+    (void)tls_init(); /* which AES it will use is found out there */
     snprintf(line, sizeof line, "sotto %s\n", SOTTO_VERSION);
     put(ctx, line);
     snprintf(line, sizeof line, "libuv %s\n%s\n", uv_version_string(), tls_library());
@@ -25,4 +26,5 @@ void versions_write(void (*put)(void *ctx, const char *text), void *ctx)
     snprintf(line, sizeof line, "inih %s\nlibargon2 %s, Argon2 version %x\n", SOTTO_INIH_VERSION, SOTTO_ARGON2_VERSION,
              (unsigned)ARGON2_VERSION_NUMBER);
     put(ctx, line);
+    tls_fini();
 }

@@ -19,8 +19,6 @@
 #include "sotto/base/mem.h"
 
 #define DEVICE 0x736f74 /* any number that is ours */
-#define MEASURE_BYTES 8192
-#define MEASURE_ROUNDS 5
 
 /* Set before threads start, constant from then on. */
 static int device = INVALID_DEVID;
@@ -28,6 +26,27 @@ static int device = INVALID_DEVID;
 int tls_aes_device(void)
 {
     return device;
+}
+
+uint64_t tls_aes_time(int id, uint8_t *room)
+{
+    static const uint8_t key[16] = "time is measured";
+    Aes *aes = mem_alloc(sizeof(*aes));
+    uint8_t tag[16];
+    uint64_t best = UINT64_MAX;
+    if (wc_AesInit(aes, NULL, id) == 0) {
+        for (int i = 0; i < TLS_AES_ROUNDS && wc_AesGcmSetKey(aes, key, sizeof(key)) == 0; i++) {
+            uint64_t start = uv_hrtime();
+            if (wc_AesGcmEncrypt(aes, room, room + TLS_AES_SAMPLE, TLS_AES_SAMPLE, key, 12, tag, sizeof(tag), key,
+                                 13) != 0)
+                break;
+            uint64_t took = uv_hrtime() - start;
+            best = took < best ? took : best;
+        }
+        wc_AesFree(aes);
+    }
+    mem_free(aes);
+    return best;
 }
 
 #ifdef WOLF_CRYPTO_CB
@@ -135,33 +154,12 @@ static int on_device(int id, wc_CryptoInfo *info, void *ctx)
     return info->cipher.enc ? seal(info) : unseal(info);
 }
 
-static uint64_t time_seal(int id, uint8_t *room)
-{
-    static const uint8_t key[16] = "time is measured";
-    Aes *aes = mem_alloc(sizeof(*aes));
-    uint8_t tag[16];
-    uint64_t best = UINT64_MAX;
-    if (wc_AesInit(aes, NULL, id) == 0) {
-        for (int i = 0; i < MEASURE_ROUNDS && wc_AesGcmSetKey(aes, key, sizeof(key)) == 0; i++) {
-            uint64_t start = uv_hrtime();
-            if (wc_AesGcmEncrypt(aes, room, room + MEASURE_BYTES, MEASURE_BYTES, key, 12, tag, sizeof(tag), key, 13) !=
-                0)
-                break;
-            uint64_t took = uv_hrtime() - start;
-            best = took < best ? took : best;
-        }
-        wc_AesFree(aes);
-    }
-    mem_free(aes);
-    return best;
-}
-
 void tls_aes_init(void)
 {
     if (wc_CryptoCb_RegisterDevice(DEVICE, on_device, NULL) != 0)
         return;
-    uint8_t *room = mem_alloc((size_t)2 * MEASURE_BYTES);
-    if (time_seal(DEVICE, room) < time_seal(INVALID_DEVID, room))
+    uint8_t *room = mem_alloc((size_t)2 * TLS_AES_SAMPLE);
+    if (tls_aes_time(DEVICE, room) < tls_aes_time(INVALID_DEVID, room))
         device = DEVICE;
     else
         wc_CryptoCb_UnRegisterDevice(DEVICE);

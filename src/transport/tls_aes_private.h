@@ -9,3 +9,9 @@ void tls_aes_init(void);
 void tls_aes_fini(void);
 /* For wolfSSL_CTX_SetDevId and wc_AesInit: INVALID_DEVID when wolfSSL's own is as good. */
 int tls_aes_device(void);
+
+#define TLS_AES_SAMPLE 8192
+#define TLS_AES_ROUNDS 5
+/* What AES-128-GCM takes for a sample by this device (INVALID_DEVID: wolfSSL's own), in ns: the best of a few rounds.
+ * room: twice a sample. */
+uint64_t tls_aes_time(int device, uint8_t *room);

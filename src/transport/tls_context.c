@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <time.h>
 
+#include <nettle/version.h>
 #include <wolfssl/wolfcrypt/asn.h>
 #include <wolfssl/wolfcrypt/asn_public.h>
 #include <wolfssl/wolfcrypt/ecc.h>
@@ -306,9 +307,13 @@ struct tls_context *tls_context_new(const struct tls_settings *s, char *err, siz
 #define BUILD "native"
 #endif
 
+#define TEXT_OF(x) #x
+#define DOTTED(major, minor) TEXT_OF(major) "." TEXT_OF(minor)
+#define NETTLE_TEXT DOTTED(NETTLE_VERSION_MAJOR, NETTLE_VERSION_MINOR)
+
 const char *tls_library(void)
 {
     return tls_aes_device() != INVALID_DEVID ? "wolfSSL " LIBWOLFSSL_VERSION_STRING " (" BUILD ", " ASSEMBLY
-                                               "; AES-GCM by nettle)"
+                                               "; AES-GCM by nettle " NETTLE_TEXT ")"
                                              : "wolfSSL " LIBWOLFSSL_VERSION_STRING " (" BUILD ", " ASSEMBLY ")";
 }
