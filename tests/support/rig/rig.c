@@ -118,7 +118,22 @@ static void gone(struct peer *c, const char *why)
     c->client = NULL;
 }
 
-/* What the core has written goes to the peer, unless that takes nothing. */
+/* Copies n bytes of the front of q to the peer. */
+static void take_bytes(struct peer *c, struct outq *q, size_t n)
+{
+    struct bytes v[3];
+    unsigned count = outq_peek(q, v, 3);
+    size_t taken = 0;
+    for (unsigned i = 0; i < count && taken < n; i++) {
+        size_t part = v[i].n < n - taken ? v[i].n : n - taken;
+        memcpy(c->got + c->got_n, v[i].p, part);
+        c->got_n += part;
+        taken += part;
+    }
+    outq_consume(q, shard_pool(c->rig->s[c->shard].shard), taken);
+}
+
+/* What the core has written goes to the peer, as much of it as that takes. */
 static void take_output(struct peer *c)
 {
     struct outq *q = client_outq(c->client);
@@ -128,17 +143,11 @@ static void take_output(struct peer *c)
     if (c->stalled || q->bytes == 0)
         return;
     c->got = rig_realloc(c->got, c->got_n + q->bytes);
-    while (q->bytes > 0) {
-        struct bytes v[3];
-        unsigned n = outq_peek(q, v, 3);
-        size_t taken = 0;
-        for (unsigned i = 0; i < n; i++) {
-            memcpy(c->got + c->got_n, v[i].p, v[i].n);
-            c->got_n += v[i].n;
-            taken += v[i].n;
-        }
-        outq_consume(q, shard_pool(c->rig->s[c->shard].shard), taken);
-    }
+    size_t left = c->takes > 0 && c->takes < q->bytes ? q->bytes - c->takes : 0;
+    while (q->bytes > left)
+        take_bytes(c, q, q->bytes - left);
+    if (left > 0)
+        c->blocked = c->woken = true; /* the socket will take more in the next round */
 }
 
 static void take_hot(struct rig *r, unsigned shard)

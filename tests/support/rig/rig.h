@@ -88,6 +88,7 @@ struct peer {
     size_t got_n, got_at;
     size_t most_output; /* the most that ever waited to be sent to it */
     bool woken, fresh, stopped, moving, in_transit;
+    size_t takes; /* bytes that it takes at once; 0: all */
     bool stalled; /* takes nothing */
     bool blocked; /* output waits because it stalled */
     bool dropped; /* broke the connection; the core will hear of it */
