@@ -11,6 +11,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -114,8 +115,10 @@ void broker_write(struct broker *b, const char *name, const char *text)
     bool is_config = strcmp(name, "sotto.ini") == 0;
     bool used[BROKER_PORTS];
     memcpy(used, b->used, sizeof used);
-    if (is_config)
+    if (is_config) {
         memset(b->used, 0, sizeof b->used);
+        b->local = strstr(text, "unix:@DIR@/socket") != NULL;
+    }
     char *expanded = broker_expand(b, text);
     if (!is_config)
         memcpy(b->used, used, sizeof used);
@@ -137,6 +140,16 @@ static bool accepts(uint16_t port)
     close(fd4);
     if (fd6 >= 0)
         close(fd6);
+    return connected;
+}
+
+static bool accepts_locally(const struct broker *b)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    snprintf(address.sun_path, sizeof address.sun_path, "%.90s/socket", b->dir);
+    bool connected = connect(fd, (struct sockaddr *)&address, sizeof address) == 0;
+    close(fd);
     return connected;
 }
 
@@ -180,7 +193,7 @@ void broker_start_limited(struct broker *b, unsigned open_files)
     if (b->pid == 0)
         run_broker(b, open_files);
     for (unsigned ms = 0; ms < START_MS * patience(); ms += STEP_MS) {
-        bool ready = true;
+        bool ready = !b->local || accepts_locally(b);
         if (waitpid(b->pid, &status, WNOHANG) == b->pid) {
             b->pid = 0;
             fail_with_log(b, "ended at its start", status);

@@ -16,6 +16,7 @@ struct broker {
     char dir[128];
     uint16_t ports[BROKER_PORTS];
     bool used[BROKER_PORTS]; /* named in sotto.ini, so waited for at the start */
+    bool local;              /* so is the unix socket DIR/socket */
     pid_t pid;               /* 0: not running */
 };
 
