@@ -108,6 +108,27 @@ static const char *too_old(const struct tls_trouble *f, char *why, size_t cap)
     return f->hello->version == 0x0303 ? "update the client, or set min_version = 1.2" : HINT_OLD;
 }
 
+static const char *damaged(char *why, size_t cap)
+{
+    snprintf(why, cap, "a TLS record was damaged on its way, or forged");
+    return NULL;
+}
+
+static const char *not_understood(char *why, size_t cap)
+{
+    snprintf(why, cap, "the client's TLS hello is damaged, or not TLS at all");
+    return "check which program uses this port, and what lies between it and the broker";
+}
+
+/* The library says the same of a record whose header names another version, whatever the hello offered. */
+static const char *wrong_version(const struct tls_trouble *f, char *why, size_t cap)
+{
+    uint16_t least = tls_context_min_version(f->context) == TLS_1_3 ? 0x0304 : 0x0303;
+    if (f->hello->version < least)
+        return too_old(f, why, cap);
+    return f->answered ? damaged(why, cap) : not_understood(why, cap);
+}
+
 static const char *no_common_suite(const struct tls_trouble *f, char *why, size_t cap)
 {
     unsigned offers = f->hello->offers;
@@ -151,17 +172,11 @@ static const char *closed_early(const struct tls_trouble *f, char *why, size_t c
     return NULL;
 }
 
-static const char *not_understood(char *why, size_t cap)
-{
-    snprintf(why, cap, "the client's TLS hello is damaged, or not TLS at all");
-    return "check which program uses this port, and what lies between it and the broker";
-}
-
 static const char *by_error(const struct tls_trouble *f, char *why, size_t cap)
 {
     switch (f->error) {
     case VERSION_ERROR:
-        return too_old(f, why, cap);
+        return wrong_version(f, why, cap);
     case MATCH_SUITE_ERROR:
     case WOLFSSL_ERROR_SYSCALL: /* what 5.9 makes of it in a build with OpenSSL's names; there are no system calls here
                                  */
@@ -186,8 +201,7 @@ static const char *by_error(const struct tls_trouble *f, char *why, size_t cap)
     case DECRYPT_ERROR:
     case AES_GCM_AUTH_E:
     case MAC_CMP_FAILED_E:
-        snprintf(why, cap, "a TLS record was damaged on its way, or forged");
-        return NULL;
+        return damaged(why, cap);
     case MEMORY_E:
         snprintf(why, cap, "there is no memory for TLS");
         return "lower max_connections or max_memory";

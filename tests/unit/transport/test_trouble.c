@@ -80,6 +80,27 @@ static void garbage_of_all_kinds(void **state)
     tls_context_unref(c);
 }
 
+/* A good hello, and then a record of no version that there is: that is not for want of a new enough client. */
+static void nonsense_after_the_hello(void **state)
+{
+    (void)state;
+    struct side s;
+    struct peer p;
+    int fd = side_open(&s, &rig, context(true, TLS_1_2, TLS_1_3, NULL), true);
+    peer_open(&p, fd, wolfTLSv1_2_client_method(), NULL, NULL);
+    peer_step(&p, 0);
+    rig_turns(&rig, 4);
+    assert_int_equal(send(p.fd, "\x16\x09\x09\x00\x05hello", 10, 0), 10);
+    for (int i = 0; i < 200 && !s.ended; i++) {
+        rig_turns(&rig, 1);
+        usleep(100);
+    }
+    assert_int_equal(s.ended, 1);
+    assert_string_equal(s.why, "a TLS record was damaged on its way, or forged");
+    peer_close(&p);
+    side_close(&s);
+}
+
 /* Every byte of a real hello changed: a sentence, or (where it doesn't matter) a handshake. */
 static void damaged_hellos(void **state)
 {
@@ -206,6 +227,7 @@ int main(void)
         cmocka_unit_test(other_protocols_are_named),
         cmocka_unit_test(half_a_hello),
         cmocka_unit_test(garbage_of_all_kinds),
+        cmocka_unit_test(nonsense_after_the_hello),
         cmocka_unit_test(damaged_hellos),
         cmocka_unit_test(a_client_that_does_not_know_our_ca),
         cmocka_unit_test(openssl_does_not_know_our_ca),
