@@ -130,9 +130,15 @@ static void handle_packet(struct client *c, const struct frame *f)
         h(c, &p);
 }
 
-static const char *bad_frame(enum reason why)
+static void refuse_frame(struct client *c, enum reason why)
 {
-    return why == REASON_PACKET_TOO_LARGE ? "a packet over max_packet_size" : "a packet that breaks the rules of MQTT";
+    if (why != REASON_PACKET_TOO_LARGE)
+        client_refuse(c, why, "a packet that breaks the rules of MQTT");
+    else if (c->state == CLIENT_NEW)
+        client_refuse(c, why, "a CONNECT that is too large");
+    else
+        client_refuse_hint(c, why, "a packet over max_packet_size",
+                           "raise max_packet_size in [limits], or let the client send smaller messages");
 }
 
 void client_give_large(struct client *c)
@@ -164,6 +170,28 @@ static size_t packet_limit(const struct client *c)
     return c->state == CLIENT_NEW && max > CONNECT_MAX ? CONNECT_MAX : max;
 }
 
+static bool upper(uint8_t b)
+{
+    return b >= 'A' && b <= 'Z';
+}
+
+/* The commonest mistake is the wrong port, so it is named. False: it may be MQTT. */
+static bool refuse_stranger(struct client *c, const uint8_t *p, size_t n)
+{
+    if (p[0] >> 4 == PACKET_CONNECT && (p[0] & 0x0f) == 0)
+        return false;
+    if (p[0] == 0x16 && (n < 2 || p[1] == 3))
+        client_refuse_hint(c, REASON_PROTOCOL_ERROR, "the client spoke TLS on a port without TLS",
+                           "let it use the port with TLS (8883), or turn TLS off in the client");
+    else if (upper(p[0]) && (n < 2 || upper(p[1])))
+        client_refuse_hint(c, REASON_PROTOCOL_ERROR, "the client spoke HTTP, or another text protocol",
+                           "this port is for MQTT: check what uses it; in an MQTT client, turn WebSocket off");
+    else
+        client_refuse_hint(c, REASON_PROTOCOL_ERROR, "the first packet is not CONNECT",
+                           "this is not MQTT, or a client that does not work: check which program uses this port");
+    return true;
+}
+
 size_t client_input(struct client *c, const uint8_t *p, size_t n, msec now)
 {
     struct shard *s = c->shard;
@@ -171,15 +199,13 @@ size_t client_input(struct client *c, const uint8_t *p, size_t n, msec now)
     s->now = now;
     c->needs = 0;
     while (used < n && !client_paused(c) && c->state != CLIENT_CLOSING) {
-        if (c->state == CLIENT_NEW && p[used] >> 4 != PACKET_CONNECT) {
-            client_refuse(c, REASON_PROTOCOL_ERROR, "the first packet is not CONNECT");
+        if (c->state == CLIENT_NEW && refuse_stranger(c, p + used, n - used))
             break;
-        }
         struct frame f;
         enum reason why;
         enum frame_result r = frame_parse(bytes_of(p + used, n - used), packet_limit(c), c->proto, &f, &why);
         if (r == FRAME_BAD) {
-            client_refuse(c, why, bad_frame(why));
+            refuse_frame(c, why);
             break;
         }
         if (!may_be_large(c, f.total)) {
@@ -309,10 +335,16 @@ bool client_closing(const struct client *c)
 
 void client_refuse(struct client *c, enum reason reason, const char *why)
 {
+    client_refuse_hint(c, reason, why, NULL);
+}
+
+void client_refuse_hint(struct client *c, enum reason reason, const char *why, const char *hint)
+{
     if (c->state == CLIENT_CLOSING)
         return;
     c->end_reason = reason;
     c->end_why = why;
+    c->end_hint = hint;
     c->state = CLIENT_CLOSING;
     client_wake(c);
 }
@@ -323,20 +355,32 @@ void client_end(struct client *c, enum reason reason, msec now)
     client_refuse(c, reason, reason_name(reason));
 }
 
+/* It ended by our will. What is not known is left out. */
+static void log_refused(const struct client *c, const char *why)
+{
+    struct log_field f[6] = {LF_PEER("peer", c->peer), LF_STR("listener", c->origin->listener)};
+    size_t n = 2;
+    if (client_id(c).n > 0)
+        f[n++] = LF_BYTES("client", client_id(c));
+    if (c->rights != NULL && rights_user(c->rights).n > 0)
+        f[n++] = LF_BYTES("user", rights_user(c->rights));
+    else if (c->wait != NULL && c->wait->connect.has_user)
+        f[n++] = LF_BYTES("user", c->wait->connect.user);
+    f[n++] = LF_STR("reason", why);
+    if (c->end_hint != NULL)
+        f[n++] = LF_STR("hint", c->end_hint);
+    log_event_fields(LOG_WARN, c->was_up ? "client.disconnected" : "connect.refused", f, n);
+}
+
 static void log_end(const struct client *c, const char *why)
 {
-    struct bytes id = client_id(c);
     if (c->was_up && c->session == NULL) /* taken over: that was logged */
         log_event(LOG_DEBUG, "connection.closed", LF_PEER("peer", c->peer), LF_STR("reason", why));
     else if (c->was_up && (c->end_reason == REASON_SUCCESS || c->end_reason == REASON_SERVER_SHUTTING_DOWN))
-        log_event(LOG_INFO, "client.disconnected", LF_BYTES("client", id), LF_STR("peer", c->peer),
+        log_event(LOG_INFO, "client.disconnected", LF_BYTES("client", client_id(c)), LF_STR("peer", c->peer),
                   LF_STR("reason", why));
-    else if (c->was_up)
-        log_event(LOG_WARN, "client.disconnected", LF_BYTES("client", id), LF_PEER("peer", c->peer),
-                  LF_STR("listener", c->origin->listener), LF_STR("reason", why));
-    else if (c->end_reason != REASON_SUCCESS && !c->handshaking)
-        log_event(LOG_WARN, "connect.refused", LF_PEER("peer", c->peer), LF_STR("listener", c->origin->listener),
-                  LF_BYTES("client", id), LF_STR("reason", why));
+    else if (c->was_up || (c->end_reason != REASON_SUCCESS && !c->handshaking))
+        log_refused(c, why);
     else
         log_event(LOG_DEBUG, "connection.closed", LF_PEER("peer", c->peer), LF_STR("listener", c->origin->listener),
                   LF_STR("reason", why));

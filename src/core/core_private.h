@@ -304,6 +304,7 @@ struct connect_wait {
     struct packet_connect connect;
     struct bytes id; /* the client's, or ours */
     char made_id[32];
+    bool took_over; /* another connection, and logged that */
     uint8_t raw[];
 };
 
@@ -323,9 +324,10 @@ struct client {
     struct timer timer;
     handle h;
     msec last_packet;
-    uint32_t needs;      /* see client_needs */
-    uint64_t ready;      /* nothing but answers goes out before the store has committed so far: CONNACK comes first */
-    const char *end_why; /* in words, for the log */
+    uint32_t needs;       /* see client_needs */
+    uint64_t ready;       /* nothing but answers goes out before the store has committed so far: CONNACK comes first */
+    const char *end_why;  /* in words, for the log */
+    const char *end_hint; /* what helps; NULL when there is nothing to say */
     enum reason end_reason;
     uint16_t keep_alive;
     uint8_t state, proto;
@@ -336,6 +338,8 @@ struct client {
 void client_wake(struct client *c);
 /* The peer broke the rules, or we can't go on: the one place that says goodbye. why: in words, constant. */
 void client_refuse(struct client *c, enum reason reason, const char *why);
+/* The same, and what a person can do about it: constant too. */
+void client_refuse_hint(struct client *c, enum reason reason, const char *why, const char *hint);
 /* Appends encoded bytes to the output; out of memory closes the connection. */
 void client_append(struct client *c, const void *p, size_t n);
 /* Encodes and appends a packet at once, in front of nothing: for what never waits (CONNACK of a refusal, PINGRESP). */

@@ -12,10 +12,10 @@
 
 #include <assert.h>
 
-static void connect_refuse(struct client *c, enum reason reason, const char *why)
+static void connect_refuse(struct client *c, enum reason reason, const char *why, const char *hint)
 {
     client_send(c, &(struct packet){.type = PACKET_CONNACK, .connack = {.reason = reason}});
-    client_refuse(c, reason, why);
+    client_refuse_hint(c, reason, why, hint);
 }
 
 static unsigned owner_of(const struct broker *b, struct bytes id)
@@ -55,20 +55,32 @@ static struct connect_wait *keep(const struct frame *f)
     return w;
 }
 
-/* Why this client can't be served, before anybody asks who it is; NULL when it can. */
-static const char *check(const struct client *c, const struct packet_connect *p, enum reason *reason)
+static void refuse_version(struct client *c, uint8_t proto)
+{
+    bool speaks_311 = (c->origin->versions >> PROTO_311 & 1) != 0;
+    connect_refuse(c, REASON_UNSUPPORTED_PROTOCOL_VERSION,
+                   proto == PROTO_5     ? "the client asks for MQTT 5.0, which this listener does not speak"
+                   : proto == PROTO_311 ? "the client asks for MQTT 3.1.1, which this listener does not speak"
+                   : proto == PROTO_31  ? "the client asks for MQTT 3.1, which this listener does not speak"
+                                        : "the client asks for an unknown version of MQTT",
+                   speaks_311 ? "set the client to MQTT 3.1.1" : "see mqtt_version in the listener's section");
+}
+
+/* True: this client can't be served, whoever it is, and was told so. */
+static bool refused(struct client *c, const struct packet_connect *p)
 {
     const struct limits *l = &c->shard->b->limits;
-    if ((c->origin->versions >> p->proto & 1) == 0) {
-        *reason = REASON_UNSUPPORTED_PROTOCOL_VERSION;
-        return "this listener doesn't speak its version of MQTT";
-    }
-    *reason = REASON_CLIENT_ID_NOT_VALID;
-    if (p->client_id.n == 0 && (p->proto == PROTO_31 || (p->proto == PROTO_311 && !p->clean)))
-        return "an empty client id can't have a session to come back to";
-    if (l->max_keepalive > 0 && (p->keep_alive == 0 || p->keep_alive > l->max_keepalive))
-        return "its keep-alive is over max_keepalive";
-    return NULL;
+    if ((c->origin->versions >> p->proto & 1) == 0)
+        refuse_version(c, (uint8_t)p->proto);
+    else if (p->client_id.n == 0 && (p->proto == PROTO_31 || (p->proto == PROTO_311 && !p->clean)))
+        connect_refuse(c, REASON_CLIENT_ID_NOT_VALID, "an empty client id can't have a session to come back to",
+                       "give the client an id of its own, or let it ask for a clean session");
+    else if (l->max_keepalive > 0 && (p->keep_alive == 0 || p->keep_alive > l->max_keepalive))
+        connect_refuse(c, REASON_CLIENT_ID_NOT_VALID, "its keep-alive is over max_keepalive",
+                       "set a shorter keep-alive in the client, or raise max_keepalive in [limits]");
+    else
+        return false;
+    return true;
 }
 
 void on_connect(struct client *c, const struct frame *f)
@@ -77,7 +89,7 @@ void on_connect(struct client *c, const struct frame *f)
     enum reason r = packet_decode(f, PROTO_NONE, &p);
     if (r == REASON_UNSUPPORTED_PROTOCOL_VERSION) {
         c->proto = PROTO_311;
-        connect_refuse(c, r, "it asks for an unknown version of MQTT");
+        refuse_version(c, PROTO_NONE);
         return;
     }
     if (r != REASON_SUCCESS) {
@@ -90,11 +102,8 @@ void on_connect(struct client *c, const struct frame *f)
         client_refuse(c, REASON_SERVER_UNAVAILABLE, "no memory");
         return;
     }
-    const char *why = check(c, &p.connect, &r);
-    if (why != NULL) {
-        connect_refuse(c, r, why);
+    if (refused(c, &p.connect))
         return;
-    }
     if (c->wait->id.n == 0)
         make_id(c, c->wait);
     heap_cancel(&c->shard->timers, &c->timer);
@@ -108,6 +117,18 @@ void on_connect(struct client *c, const struct frame *f)
     c->shard->env.authenticate(c->shard->env.ctx, c, &request);
 }
 
+static void refuse_login(struct client *c, enum reason result)
+{
+    if (result == REASON_BAD_USER_NAME_OR_PASSWORD)
+        connect_refuse(c, result, "unknown user or wrong password",
+                       "check both in the client; 'sotto passwd USERS-FILE NAME' and a restart of the broker set them");
+    else if (result == REASON_NOT_AUTHORIZED)
+        connect_refuse(c, result, "no user name was given, and this listener asks for one",
+                       "give the client a user name and password, or set anonymous = on");
+    else
+        connect_refuse(c, result, reason_name(result), NULL);
+}
+
 void client_authenticated(struct client *c, enum reason result, struct rights *rights, msec now)
 {
     c->shard->now = now;
@@ -118,10 +139,7 @@ void client_authenticated(struct client *c, enum reason result, struct rights *r
     if (c->wait->connect.has_password)
         bytes_wipe(c->wait->raw + (c->wait->connect.password.p - c->wait->raw), c->wait->connect.password.n);
     if (result != REASON_SUCCESS) {
-        connect_refuse(c, result,
-                       result == REASON_BAD_USER_NAME_OR_PASSWORD ? "unknown user or wrong password"
-                       : result == REASON_NOT_AUTHORIZED ? "no user name was given, and this listener asks for one"
-                                                         : reason_name(result));
+        refuse_login(c, result);
         return;
     }
     c->rights = rights;
@@ -136,21 +154,25 @@ void client_authenticated(struct client *c, enum reason result, struct rights *r
 
 static void take_over(struct client *old, struct client *c)
 {
+    c->wait->took_over = true;
     log_event(LOG_INFO, "client.taken_over", LF_BYTES("client", c->wait->id), LF_PEER("peer", c->peer),
-              LF_STR("from", old->peer), LF_STR("hint", "if this repeats, two devices use the same client id"));
+              LF_STR("from", old->peer), LF_STR("listener", c->origin->listener),
+              LF_BYTES("user", rights_user(c->rights)),
+              LF_STR("hint", "if this repeats, two devices use the same client id: give each its own"));
     client_refuse(old, REASON_SESSION_TAKEN_OVER, "its session was taken over by a new connection");
     client_detach(old);
 }
 
-/* The session of this client id, after take-over and clean start have done their work; NULL with the reason for a
- * refusal. */
-static struct session *attach_session(struct client *c, bool *present, enum reason *reason)
+/* The session of this client id, after take-over and clean start have done their work; NULL when the client was
+ * refused. */
+static struct session *attach_session(struct client *c, bool *present)
 {
     struct shard *s = c->shard;
     const struct connect_wait *w = c->wait;
     struct session *session = session_find(s, w->id);
     if (session != NULL && !bytes_equal(rights_user(session->rights), rights_user(c->rights))) {
-        *reason = REASON_CLIENT_ID_NOT_VALID;
+        connect_refuse(c, REASON_CLIENT_ID_NOT_VALID, "its client id has a session of another user",
+                       "give each device a client id of its own");
         return NULL;
     }
     if (session != NULL && session->client != NULL) {
@@ -162,20 +184,25 @@ static struct session *attach_session(struct client *c, bool *present, enum reas
         session = NULL;
     }
     *present = session != NULL;
-    *reason = REASON_SERVER_UNAVAILABLE;
-    if (session == NULL)
-        return session_new(s, w->id, c->rights);
+    if (session == NULL) {
+        session = session_new(s, w->id, c->rights);
+        if (session == NULL)
+            connect_refuse(c, REASON_SERVER_UNAVAILABLE, "no memory", NULL);
+        return session;
+    }
     rights_unref(session->rights);
     session->rights = rights_ref(c->rights);
     heap_cancel(&s->timers, &session->timer);
     return session;
 }
 
+/* A take-over was logged already, in a line that is gathered: a loop of two devices must not fill the log. */
 static void log_connected(const struct client *c, bool present)
 {
     const struct packet_connect *p = &c->wait->connect;
-    log_event(LOG_INFO, "client.connected", LF_BYTES("client", session_id(c->session)), LF_STR("peer", c->peer),
-              LF_STR("listener", c->origin->listener), LF_BYTES("user", rights_user(c->rights)),
+    log_event(c->wait->took_over ? LOG_DEBUG : LOG_INFO, "client.connected", LF_BYTES("client", session_id(c->session)),
+              LF_STR("peer", c->peer), LF_STR("listener", c->origin->listener),
+              LF_BYTES("user", rights_user(c->rights)),
               LF_STR("version", p->proto == PROTO_31    ? "3.1"
                                 : p->proto == PROTO_311 ? "3.1.1"
                                                         : "5.0"),
@@ -190,18 +217,14 @@ void connect_attach(struct client *c)
     struct shard *s = c->shard;
     const struct packet_connect *p = &c->wait->connect;
     bool present;
-    enum reason reason;
     struct client_will *will = p->has_will ? will_new(&p->will) : NULL;
     if (p->has_will && will == NULL) {
-        connect_refuse(c, REASON_SERVER_UNAVAILABLE, "no memory");
+        connect_refuse(c, REASON_SERVER_UNAVAILABLE, "no memory", NULL);
         return;
     }
-    struct session *session = attach_session(c, &present, &reason);
+    struct session *session = attach_session(c, &present);
     if (session == NULL) {
         will_free(will);
-        connect_refuse(c, reason,
-                       reason == REASON_CLIENT_ID_NOT_VALID ? "its client id has a session of another user"
-                                                            : "no memory");
         return;
     }
     uint64_t expiry = s->b->limits.max_session_expiry;

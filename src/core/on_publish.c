@@ -14,7 +14,8 @@ static bool allowed(const struct client *c, struct bytes topic)
     log_event(LOG_INFO, "publish.denied", LF_PEER("peer", c->peer), LF_STR("listener", c->origin->listener),
               LF_BYTES("client", session_id(c->session)), LF_BYTES("user", rights_user(c->rights)),
               LF_BYTES("topic", topic),
-              LF_STR("reason", "no publish rule of the user grants it, or a deny rule takes it"));
+              LF_STR("reason", "no publish rule of the user grants it, or a deny rule takes it"),
+              LF_STR("hint", "for what is meant to be allowed: a line 'publish = FILTER' in the users file"));
     return false;
 }
 

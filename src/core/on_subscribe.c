@@ -74,11 +74,31 @@ static enum reason subscribe_one(struct client *c, const struct filter_request *
     return (enum reason)f->qos;
 }
 
+static const char *refusal_in_words(enum reason r, const char **hint)
+{
+    switch (r) {
+    case REASON_NOT_AUTHORIZED:
+        *hint = "for what is meant to be allowed: a line 'subscribe = FILTER' in the users file";
+        return "no subscribe rule of the user contains it whole, or a deny rule does";
+    case REASON_QUOTA_EXCEEDED:
+        *hint = "raise max_subscriptions in [limits], or let the client subscribe to fewer, wider filters";
+        return "its session has as many subscriptions as it may";
+    case REASON_TOPIC_FILTER_INVALID:
+        *hint = "raise max_topic_levels in [limits]";
+        return "it has more levels than a topic may";
+    default:
+        *hint = NULL;
+        return reason_name(r);
+    }
+}
+
 static void log_refused(const struct client *c, struct bytes filter, enum reason r)
 {
+    const char *hint;
+    const char *why = refusal_in_words(r, &hint);
     log_event(LOG_INFO, "subscribe.denied", LF_PEER("peer", c->peer), LF_STR("listener", c->origin->listener),
               LF_BYTES("client", session_id(c->session)), LF_BYTES("user", rights_user(c->rights)),
-              LF_BYTES("filter", filter), LF_STR("reason", reason_name(r)));
+              LF_BYTES("filter", filter), LF_STR("reason", why), LF_STR(hint != NULL ? "hint" : NULL, hint));
 }
 
 static enum reason unsubscribe_one(struct client *c, const struct filter_request *f)

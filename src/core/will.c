@@ -29,8 +29,11 @@ void will_publish(struct client *c)
 {
     const struct client_will *w = c->will;
     if (!rights_allow(c->rights, RIGHT_PUBLISH, client_id(c), w->topic)) {
-        log_event(LOG_INFO, "publish.denied", LF_BYTES("client", client_id(c)), LF_BYTES("topic", w->topic),
-                  LF_STR("what", "will"), LF_STR("reason", "no publish rule of the user names it"));
+        log_event(LOG_INFO, "publish.denied", LF_PEER("peer", c->peer), LF_STR("listener", c->origin->listener),
+                  LF_BYTES("client", client_id(c)), LF_BYTES("user", rights_user(c->rights)),
+                  LF_BYTES("topic", w->topic),
+                  LF_STR("reason", "it is a will, and no publish rule of the user grants it, or a deny rule takes it"),
+                  LF_STR("hint", "for what is meant to be allowed: a line 'publish = FILTER' in the users file"));
         return;
     }
     struct pub p = {.topic = w->topic,

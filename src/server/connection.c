@@ -288,7 +288,7 @@ static void on_ended(void *owner, const char *why, const char *hint, bool during
         log_event(LOG_WARN, "tls.failed", LF_PEER("peer", client_peer(c->client)),
                   LF_STR("listener", c->listener->config->name),
                   LF_STR("reason", why != NULL ? why : "the peer closed the connection during the TLS handshake"),
-                  LF_STR("hint", hint));
+                  LF_STR(hint != NULL ? "hint" : NULL, hint));
     connection_end(c, why);
 }
 
