@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sotto/base/file_why.h"
 #include "sotto/base/mem.h"
 #include "sotto/codec/packet.h"
 #include "sotto/store/ini_lines.h"
@@ -295,7 +296,9 @@ struct config *config_load(const char *path, config_report put, void *ctx)
     struct bytes text;
     int err = ini_lines_load(path, &text, NULL);
     if (err != 0) {
-        config_error(&errors, 0, NULL, NULL, "can't be read: %s; check the name and the permissions", strerror(err));
+        char why[512];
+        file_why_read(path, err, why, sizeof(why));
+        config_error(&errors, 0, NULL, NULL, "%s", why);
         return NULL;
     }
     struct config *c = config_parse(path, text, put, ctx);

@@ -5,11 +5,13 @@
  */
 #include "sotto/store/users.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
+#include "sotto/base/file_why.h"
 #include "sotto/base/hash.h"
 #include "sotto/base/hmap.h"
 #include "sotto/base/mem.h"
@@ -300,16 +302,18 @@ struct users *users_load(const char *path, users_report report, void *ctx)
     struct bytes text;
     unsigned mode;
     int err = ini_lines_load(path, &text, &mode);
+    char why[512];
     if (err != 0) {
-        fault(&r, 0, NULL, NULL,
-              "can't be read: %s; check the name and the permissions (`sotto passwd %s USER` makes it)", strerror(err),
-              path);
+        file_why_read(path, err, why, sizeof(why));
+        if (err == ENOENT)
+            fault(&r, 0, NULL, NULL, "%s; `sotto passwd %s USER` makes it", why, path);
+        else
+            fault(&r, 0, NULL, NULL, "%s", why);
         return NULL;
     }
     struct users *u = NULL;
-    if ((mode & S_IWOTH) != 0)
-        fault(&r, 0, NULL, NULL,
-              "everybody on this machine may write this file, so everybody could log in; chmod 600 %s", path);
+    if (file_why_open_to_all(path, mode, why, sizeof(why)))
+        fault(&r, 0, NULL, NULL, "%s; until then everybody could log in", why);
     else
         u = users_parse(path, text, r.report, ctx);
     if (u != NULL && (mode & S_IROTH) != 0)

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "sotto/base/buf.h"
+#include "sotto/base/file_why.h"
 #include "sotto/base/mem.h"
 #include "sotto/store/ini_lines.h"
 
@@ -144,12 +145,22 @@ static int write_all(int fd, struct bytes b)
     return fsync(fd);
 }
 
+static int fail_to_write(const char *path, int error, struct error *e)
+{
+    struct stat st;
+    if (error == EACCES && stat(path, &st) == 0)
+        return fail(
+            e, "%s: can't be written by user %u (it is mode %04o, owner %u); nothing was changed: sudo chown %u %s",
+            path, (unsigned)geteuid(), (unsigned)st.st_mode & 07777u, (unsigned)st.st_uid, (unsigned)geteuid(), path);
+    return fail(e, "%s: can't be written: %s; nothing was changed, check its permissions", path, strerror(error));
+}
+
 /* Over the file itself: not atomic, but the only way where it is a mount point or its folder can't be written. */
 static int write_in_place(const char *path, struct bytes text, struct error *e)
 {
     int fd = open(path, O_WRONLY | O_CLOEXEC);
     if (fd < 0)
-        return fail(e, "%s: can't be written: %s; nothing was changed, check its permissions", path, strerror(errno));
+        return fail_to_write(path, errno, e);
     int status = write_all(fd, text) == 0 && ftruncate(fd, (off_t)text.n) == 0 && fsync(fd) == 0 ? 0 : -1;
     if (status != 0)
         fail(e, "%s: writing failed half way: %s; the file is damaged, restore it from a copy", path, strerror(errno));
@@ -157,16 +168,30 @@ static int write_in_place(const char *path, struct bytes text, struct error *e)
     return status;
 }
 
-static void sync_folder(const char *path)
+static char *folder_of(const char *path)
 {
     const char *slash = strrchr(path, '/');
-    char *folder = slash != NULL ? mem_strndup(path, slash == path ? 1 : (size_t)(slash - path)) : mem_strndup(".", 1);
+    return slash != NULL ? mem_strndup(path, slash == path ? 1 : (size_t)(slash - path)) : mem_strndup(".", 1);
+}
+
+static void sync_folder(const char *path)
+{
+    char *folder = folder_of(path);
     int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd >= 0) {
         fsync(fd);
         close(fd);
     }
     mem_free(folder);
+}
+
+static int fail_to_make(const char *path, int error, struct error *e)
+{
+    char words[512], *folder = folder_of(path);
+    file_why_folder(folder, geteuid(), error, words, sizeof(words));
+    fail(e, "%s: can't be made: its folder %s %s", path, folder, words);
+    mem_free(folder);
+    return -1;
 }
 
 /* old: the file that is replaced, or NULL. */
@@ -181,7 +206,7 @@ static int write_file(const char *path, const struct stat *old, struct bytes tex
         mem_free(fresh);
         if (old != NULL)
             return write_in_place(path, text, e);
-        return fail(e, "%s: can't be made: %s; check the folder and its permissions", path, strerror(why));
+        return fail_to_make(path, why, e);
     }
     bool good = write_all(fd, text) == 0;
     if (good && old != NULL) {
@@ -263,8 +288,7 @@ static int edit(const char *path, const struct stat *old, struct bytes text, con
 /* Two at a time would lose one's change. The lock is on the folder: the file itself is replaced. */
 static int lock_folder(const char *path)
 {
-    const char *slash = strrchr(path, '/');
-    char *folder = slash != NULL ? mem_strndup(path, slash == path ? 1 : (size_t)(slash - path)) : mem_strndup(".", 1);
+    char *folder = folder_of(path);
     int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     mem_free(folder);
     if (fd >= 0)
@@ -284,12 +308,15 @@ static int change(const char *path, struct bytes user, const char *hash, char *e
     bool there = stat(target, &old) == 0;
     int why = there ? ini_lines_load(target, &text, NULL) : errno == ENOENT ? 0 : errno;
 
-    if (why != 0)
-        status = fail(&e, "%s: can't be read: %s; check the name and the permissions", path, strerror(why));
-    else if (!there && hash == NULL)
+    char words[512];
+    if (why != 0) {
+        file_why_read(path, why, words, sizeof(words));
+        status = fail(&e, "%s: %s", path, words);
+    } else if (!there && hash == NULL) {
         status = fail(&e, "%s: there is no such file, so there is no user to delete; check the name", path);
-    else
+    } else {
         status = edit(target, there ? &old : NULL, text, name, hash, &e);
+    }
     if (there && why == 0) {
         bytes_wipe((void *)(uintptr_t)text.p, text.n);
         mem_free((void *)(uintptr_t)text.p);

@@ -7,34 +7,27 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "sotto/base/file_why.h"
 #include "sotto/base/mem.h"
 
 #define PEM_MAX ((off_t)1024 * 1024)
 
 static void say_why(const char *path, int error, char *err, size_t cap)
 {
-    struct stat st;
-    if (error == ENOENT)
+    char why[512];
+    if (error == ENOENT) {
         snprintf(err, cap, "%s does not exist: check the path, or make certificates with `sotto cert init DIR`", path);
-    else if (error == EACCES && stat(path, &st) == 0)
-        snprintf(err, cap,
-                 "%s can't be read by user %u (it is mode %04o, owner %u): "
-                 "sudo chown %u %s && sudo chmod 0600 %s",
-                 path, (unsigned)geteuid(), (unsigned)st.st_mode & 07777u, (unsigned)st.st_uid, (unsigned)geteuid(),
-                 path, path);
-    else if (error == EACCES)
-        snprintf(err, cap,
-                 "%s can't be reached by user %u: let it enter the folders (namei -l %s shows which one refuses)", path,
-                 (unsigned)geteuid(), path);
-    else if (error == EISDIR)
+    } else if (error == EISDIR) {
         snprintf(err, cap, "%s is a folder: name the PEM file in it", path);
-    else if (error == EFBIG)
+    } else if (error == EFBIG) {
         snprintf(err, cap, "%s is larger than 1 MiB: it is no PEM file of ours", path);
-    else
-        snprintf(err, cap, "%s can't be read: %s", path, strerror(error));
+    } else {
+        file_why_read(path, error, why, sizeof(why));
+        snprintf(err, cap, "%s %s", path, why);
+    }
 }
 
-static int read_whole(struct pem_file *f, int fd)
+static int read_whole(struct pem_file *f, int fd, unsigned *mode)
 {
     struct stat st;
     if (fstat(fd, &st) != 0)
@@ -43,6 +36,7 @@ static int read_whole(struct pem_file *f, int fd)
         return EISDIR;
     if (st.st_size > PEM_MAX)
         return EFBIG;
+    *mode = st.st_mode;
     size_t cap = st.st_size > 0 ? (size_t)st.st_size : (size_t)PEM_MAX;
     f->p = mem_alloc(cap + 1);
     while (f->n < cap) {
@@ -61,13 +55,19 @@ bool pem_file_read(struct pem_file *f, const char *path, char *err, size_t err_c
 {
     *f = (struct pem_file){0};
     int fd = open(path, O_RDONLY | O_CLOEXEC);
-    int error = fd < 0 ? errno : read_whole(f, fd);
+    unsigned mode = 0;
+    char why[512];
+    int error = fd < 0 ? errno : read_whole(f, fd, &mode);
     if (fd >= 0)
         close(fd);
-    if (error == 0)
+    bool open_to_all = error == 0 && file_why_open_to_all(path, mode, why, sizeof(why));
+    if (error == 0 && !open_to_all)
         return true;
     pem_file_free(f);
-    say_why(path, error, err, err_cap);
+    if (open_to_all)
+        snprintf(err, err_cap, "%s: %s", path, why);
+    else
+        say_why(path, error, err, err_cap);
     return false;
 }
 
