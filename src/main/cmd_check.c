@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "commands.h"
+#include "sotto/server/environment.h"
 #include "sotto/server/first_start.h"
 #include "sotto/server/server.h"
 
@@ -34,6 +35,7 @@ int cmd_check(int argc, char **argv)
     struct config *config = config_load(file, print_error, NULL);
     if (config == NULL)
         return EXIT_FAILED;
+    environment_apply(config);
     unsigned errors = server_check(config, print_error, NULL);
     config_free(config);
     if (errors == 0)

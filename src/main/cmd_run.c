@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "commands.h"
+#include "sotto/server/environment.h"
 #include "sotto/server/first_start.h"
 #include "sotto/server/server.h"
 
@@ -28,11 +29,14 @@ int cmd_run(int argc, char **argv)
     }
     if (optind < argc)
         return command_misused("run", "unexpected argument '%s'", argv[optind]);
-    if (file == NULL)
+    if (file == NULL) {
+        first_start_place_config();
         file = first_start_config_file();
+    }
     struct config *config = file != NULL ? config_load(file, print_error, NULL) : config_default();
     if (config == NULL)
         return EXIT_FAILED;
+    environment_apply(config);
     int status = EXIT_FAILED;
     if (first_start(config, err, sizeof err) == 0)
         status = server_run(config);

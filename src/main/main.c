@@ -11,8 +11,8 @@ const struct command commands[] = {
      "            the built-in default: loopback only, with certificates of its own\n"
      "\n"
      "SIGTERM and SIGINT stop it. SOTTO_USER with SOTTO_PASSWORD or SOTTO_PASSWORD_FILE make the first\n"
-     "user where there is no users file; SOTTO_HOST names the certificate's hosts, SOTTO_DATA the data\n"
-     "directory, both for the built-in default.\n"},
+     "user where there is no users file; SOTTO_HOST names the hosts of certificates that a first start\n"
+     "makes; SOTTO_DATA takes the place of [broker] data_dir, and of it in the paths below it.\n"},
     {"check", cmd_check, "sotto check -c FILE", "read and check everything the configuration names",
      "Prints every error, one a line. Exit status: 0 when there is none, else 1. Started as root it looks at\n"
      "files as the user that the broker will run as.\n"},
@@ -30,13 +30,18 @@ const struct command commands[] = {
      "  --host NAME   a further name or address; repeat it for more\n"
      "  --force       overwrite server certificates and keys\n"
      "  --new-ca      with --force: make a new CA too; clients that trust the old one must be told\n"},
+    {"health", cmd_health, "sotto health [-c FILE]", "ask the running broker whether it is well",
+     "Through the control socket in its data directory: do all loops turn, are all listeners open. Needs no\n"
+     "login, but the rights of the broker's user. Exit status: 0 and one line, or 1 and why.\n"
+     "\n"
+     "  -c FILE   the configuration that the broker was started with; without it as for `sotto run`\n"},
     {"version", cmd_version, "sotto version", "print the version, and those of the libraries in use", ""},
     {"help", cmd_help, "sotto help [COMMAND]", "print what a command does", ""},
     {NULL, NULL, NULL, NULL, NULL},
 };
 
 /* Commands that have a place but no function yet: refused by name. */
-static const char *const later[] = {"acl", "store", "clients", "retained", "health", "doctor", "import", NULL};
+static const char *const later[] = {"acl", "store", "clients", "retained", "doctor", "import", NULL};
 
 const struct command *command_find(const char *name)
 {

@@ -1,158 +1,225 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "sotto/server/first_start.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pwd.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "first_start.h"
+#include "sotto/base/file_why.h"
 #include "sotto/base/mem.h"
-#include "sotto/server/accounts.h"
-#include "sotto/store/ini_lines.h"
+#include "sotto/server/environment.h"
 #include "sotto/transport/certificate.h"
 
-#define CONFIG_FILE "/etc/sotto/sotto.ini"
 #define HOSTS_MAX 64
+#define NAMES_MAX 1024
 
-static const char *setting(const char *name)
+/* ---------------------------------------------------------------- folders */
+
+char *first_path(const char *folder, const char *name)
 {
-    const char *value = getenv(name);
-    return value != NULL && value[0] != '\0' ? value : NULL;
+    size_t n = strlen(folder) + 1 + strlen(name) + 1;
+    char *path = mem_alloc(n);
+    snprintf(path, n, "%s/%s", folder, name);
+    return path;
 }
 
-const char *first_start_config_file(void)
+char *first_folder(const char *path)
 {
-    return access(CONFIG_FILE, F_OK) == 0 || (errno != ENOENT && errno != ENOTDIR) ? CONFIG_FILE : NULL;
+    const char *slash = strrchr(path, '/');
+    return slash == NULL ? mem_strndup(".", 1) : mem_strndup(path, slash == path ? 1 : (size_t)(slash - path));
 }
 
-/* What root makes belongs to the user that the broker becomes. */
-static void give_away(const struct config *c, const char *path)
+/* Whom root becomes; NULL: nobody else than we are. */
+static const struct passwd *other_user(const struct config *c)
 {
-    const char *user = c->user != NULL ? c->user : CONFIG_DEFAULT_USER;
-    const struct passwd *pw = geteuid() == 0 ? getpwnam(user) : NULL;
+    return geteuid() == 0 ? getpwnam(c->user != NULL ? c->user : CONFIG_DEFAULT_USER) : NULL;
+}
+
+void first_give_away(const struct config *c, const char *path)
+{
+    const struct passwd *pw = other_user(c);
     if (pw != NULL && lchown(path, pw->pw_uid, pw->pw_gid) != 0)
-        log_event(LOG_WARN, "start.owner", LF_STR("file", path), LF_STR("user", user),
+        log_event(LOG_WARN, "start.owner", LF_STR("file", path), LF_STR("user", pw->pw_name),
                   LF_STR("reason", strerror(errno)));
 }
 
-static int make_folder(const struct config *c, char *err, size_t cap)
+int first_make_folder(const struct config *c, const char *folder, unsigned mode)
 {
-    char *path = mem_strndup(c->data_dir, strlen(c->data_dir));
-    int status = 0;
-    for (char *slash = path; status == 0 && slash != NULL;) {
+    char *path = mem_strndup(folder, strlen(folder));
+    int error = 0;
+    for (char *slash = path; error == 0 && slash != NULL;) {
         slash = strchr(slash + 1, '/');
         if (slash != NULL)
             *slash = '\0';
-        if (mkdir(path, slash != NULL ? 0755 : 0700) == 0)
-            give_away(c, path);
-        else if (errno != EEXIST && access(path, F_OK) != 0)
-            status = -1;
+        if (mkdir(path, slash != NULL ? 0755 : mode) == 0)
+            first_give_away(c, path);
+        else if (errno != EEXIST) {
+            int why = errno; /* one that is there may stand in a folder that refuses writing */
+            error = access(path, F_OK) == 0 ? 0 : why;
+        }
         if (slash != NULL)
             *slash = '/';
     }
-    if (status != 0)
-        snprintf(err, cap,
-                 "%s: the data directory can't be made: %s; make it, or set [broker] data_dir (SOTTO_DATA without a "
-                 "configuration)",
-                 c->data_dir, strerror(errno));
     mem_free(path);
-    return status;
+    errno = error;
+    return error == 0 ? 0 : -1;
 }
 
-static char *in_folder(const struct config *c, const char *name)
+/* Does the configuration place something in this folder of the data directory? */
+static bool is_known(const struct config *c, const char *folder)
 {
-    size_t n = strlen(c->data_dir) + 1 + strlen(name) + 1;
-    char *path = mem_alloc(n);
-    snprintf(path, n, "%s/%s", c->data_dir, name);
-    return path;
+    if (c->users != NULL && environment_inside(folder, c->users))
+        return true;
+    for (size_t i = 0; i < c->listeners_n; i++) {
+        if (c->listeners[i].cert != NULL && environment_inside(folder, c->listeners[i].cert))
+            return true;
+    }
+    return false;
+}
+
+/* Nothing in it but folders that were mapped there: made for us, and by mistake not given to us. */
+static bool is_fresh(const struct config *c, const char *folder)
+{
+    DIR *d = opendir(folder);
+    const struct dirent *e;
+    bool fresh = d != NULL;
+    while (fresh && (e = readdir(d)) != NULL) {
+        if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0 || strcmp(e->d_name, "lost+found") == 0)
+            continue;
+        char *path = first_path(folder, e->d_name);
+        fresh = is_known(c, path);
+        mem_free(path);
+    }
+    if (d != NULL)
+        closedir(d);
+    return fresh;
+}
+
+/* Who is in a group of the folder is not asked for: a folder that its group may write is good enough here. */
+static bool may_write(const struct stat *st, const char *folder, uid_t uid)
+{
+    if (uid == geteuid())
+        return faccessat(AT_FDCWD, folder, W_OK | X_OK, AT_EACCESS) == 0;
+    unsigned bits = st->st_uid == uid ? S_IWUSR : S_IWGRP | S_IWOTH;
+    errno = EACCES;
+    return uid == 0 || (st->st_mode & bits) != 0;
+}
+
+static int folder_failed(const char *folder, uid_t uid, int error, char *err, size_t cap)
+{
+    char why[768];
+    bool contained = access("/.dockerenv", F_OK) == 0 || access("/run/.containerenv", F_OK) == 0;
+    file_why_folder(folder, uid, error, why, sizeof(why));
+    snprintf(err, cap, "the data directory %s %s%s", folder, why,
+             contained ? " (on the host: the folder that is mounted there); or start the container as another user"
+                       : "");
+    return -1;
+}
+
+/* Makes the data directory, or sees that it can be written by whom the broker becomes. */
+static int have_data_dir(const struct config *c, char *err, size_t cap)
+{
+    const struct passwd *pw = other_user(c);
+    uid_t uid = pw != NULL ? pw->pw_uid : geteuid();
+    struct stat st;
+    if (first_make_folder(c, c->data_dir, 0700) != 0 || stat(c->data_dir, &st) != 0)
+        return folder_failed(c->data_dir, uid, errno, err, cap);
+    if (!S_ISDIR(st.st_mode))
+        return folder_failed(c->data_dir, uid, ENOTDIR, err, cap);
+    if (may_write(&st, c->data_dir, uid))
+        return 0;
+    int error = errno;
+    if (pw != NULL && is_fresh(c, c->data_dir) && lchown(c->data_dir, pw->pw_uid, pw->pw_gid) == 0)
+        return 0;
+    return folder_failed(c->data_dir, uid, error, err, cap);
+}
+
+/* ---------------------------------------------------------------- certificates */
+
+static const char *name_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash != NULL ? slash + 1 : path;
+}
+
+static bool is_missing(const char *path)
+{
+    return access(path, F_OK) != 0 && errno == ENOENT;
+}
+
+/* Where it is for us to make a listener's pair; the caller frees it. NULL: it is there, or somebody else's affair. */
+static char *pair_to_make(const struct config *c, const struct config_listener *l)
+{
+    if (!l->tls || l->cert == NULL || l->key == NULL || !environment_inside(c->data_dir, l->cert))
+        return NULL;
+    const char *cert = name_of(l->cert), *key = name_of(l->key);
+    bool ours = (strcmp(cert, "server.crt") == 0 && strcmp(key, "server.key") == 0) ||
+                (strcmp(cert, "server-ec.crt") == 0 && strcmp(key, "server-ec.key") == 0);
+    char *folder = first_folder(l->cert), *other = first_folder(l->key);
+    bool wanted = ours && strcmp(folder, other) == 0 && is_missing(l->cert) && is_missing(l->key);
+    mem_free(other);
+    if (wanted)
+        return folder;
+    mem_free(folder);
+    return NULL;
+}
+
+/* The CA's key stays with whoever started us: the broker has no use for it. */
+static void give_away_certificates(const struct config *c, const char *folder)
+{
+    static const char *const names[] = {"ca.crt", "server.crt", "server.key", "server-ec.crt", "server-ec.key"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        char *path = first_path(folder, names[i]);
+        first_give_away(c, path);
+        mem_free(path);
+    }
+}
+
+static int make_pairs(const struct config *c, const char *folder, char *err, size_t cap)
+{
+    const char *hosts[HOSTS_MAX], *given = environment("SOTTO_HOST");
+    struct certificate_request r = {.dir = folder, .hosts = hosts};
+    char *list = given != NULL ? mem_strndup(given, strlen(given)) : NULL, *rest = NULL;
+    for (char *h = list != NULL ? strtok_r(list, ", ", &rest) : NULL; h != NULL && r.hosts_n < HOSTS_MAX;
+         h = strtok_r(NULL, ", ", &rest))
+        hosts[r.hosts_n++] = h;
+    char names[NAMES_MAX] = "";
+    int status = certificate_init(&r, err, cap);
+    if (status == 0) {
+        certificate_names(&r, names, sizeof(names));
+        give_away_certificates(c, folder);
+        log_event(LOG_INFO, "start.certificates", LF_STR("folder", folder), LF_STR("for", names),
+                  LF_STR("hint", given != NULL ? "give ca.crt to the clients"
+                                               : "give ca.crt to the clients; SOTTO_HOST adds names at a first start"));
+    }
+    mem_free(list);
+    return status;
 }
 
 static int make_certificates(const struct config *c, char *err, size_t cap)
 {
-    const char *hosts[HOSTS_MAX];
-    struct certificate_request r = {.dir = c->data_dir, .hosts = hosts};
-    char *cert = in_folder(c, "server.crt");
-    bool there = access(cert, F_OK) == 0;
-    mem_free(cert);
-    if (there)
-        return 0;
-    const char *names = setting("SOTTO_HOST");
-    char *list = names != NULL ? mem_strndup(names, strlen(names)) : NULL, *rest = NULL;
-    for (char *h = list != NULL ? strtok_r(list, ", ", &rest) : NULL; h != NULL && r.hosts_n < HOSTS_MAX;
-         h = strtok_r(NULL, ", ", &rest))
-        hosts[r.hosts_n++] = h;
-    int status = certificate_init(&r, err, cap);
-    mem_free(list);
-    if (status == 0)
-        log_event(LOG_INFO, "start.certificates", LF_STR("folder", c->data_dir));
-    return status;
-}
-
-/* SOTTO_PASSWORD, or the first line of SOTTO_PASSWORD_FILE. The copy is the caller's; NULL: err says why. */
-static char *first_password(char *err, size_t cap)
-{
-    const char *password = setting("SOTTO_PASSWORD"), *file = setting("SOTTO_PASSWORD_FILE");
-    struct bytes text;
-    if (password != NULL)
-        return mem_strndup(password, strlen(password));
-    if (file == NULL) {
-        snprintf(err, cap, "SOTTO_USER is set without a password; set SOTTO_PASSWORD or SOTTO_PASSWORD_FILE too");
-        return NULL;
-    }
-    int status = ini_lines_load(file, &text, NULL);
-    if (status != 0) {
-        snprintf(err, cap, "SOTTO_PASSWORD_FILE: %s can't be read: %s; check the name and the permissions", file,
-                 strerror(status));
-        return NULL;
-    }
-    const uint8_t *end = text.n > 0 ? memchr(text.p, '\n', text.n) : NULL;
-    char *copy = mem_strndup(text.p, end != NULL ? (size_t)(end - text.p) : text.n);
-    bytes_wipe((void *)(uintptr_t)text.p, text.n);
-    mem_free((void *)(uintptr_t)text.p);
-    return copy;
-}
-
-static int make_user(const struct config *c, const char *file, char *err, size_t cap)
-{
-    const char *user = setting("SOTTO_USER");
-    char *password = first_password(err, cap);
-    if (password == NULL)
-        return -1;
-    int status = accounts_set(file, bytes_str(user), bytes_str(password), err, cap);
-    bytes_wipe(password, strlen(password));
-    mem_free(password);
-    if (status == 0) {
-        give_away(c, file);
-        log_event(LOG_INFO, "start.user", LF_STR("user", user), LF_STR("file", file));
-    }
-    return status;
-}
-
-static int make_users(struct config *c, char *err, size_t cap)
-{
-    bool builtin = c->file == NULL;
-    char *file = builtin ? in_folder(c, "users.ini") : NULL;
-    const char *path = builtin ? file : c->users;
     int status = 0;
-
-    if (setting("SOTTO_USER") != NULL && path == NULL) {
-        snprintf(err, cap, "%s: SOTTO_USER is set, but [auth] users names no file for it; write users = FILE", c->file);
-        status = -1;
-    } else if (setting("SOTTO_USER") != NULL && access(path, F_OK) != 0 && errno == ENOENT) {
-        status = make_user(c, path, err, cap);
+    for (size_t i = 0; status == 0 && i < c->listeners_n; i++) {
+        char *folder = pair_to_make(c, &c->listeners[i]);
+        if (folder == NULL)
+            continue;
+        status = first_make_folder(c, folder, 0755);
+        if (status != 0)
+            folder_failed(folder, geteuid(), errno, err, cap);
+        else
+            status = make_pairs(c, folder, err, cap);
+        mem_free(folder);
     }
-    if (builtin && status == 0 && access(path, F_OK) == 0) {
-        mem_free(c->users);
-        c->users = file;
-        file = NULL;
-    }
-    mem_free(file);
     return status;
 }
+
+/* ---------------------------------------------------------------- all of it */
 
 static void say_builtin(const struct config *c)
 {
@@ -164,17 +231,14 @@ static void say_builtin(const struct config *c)
     log_event(LOG_INFO, "start.builtin", LF_STR("reason", "there is no configuration"),
               LF_STR("listens", "loopback only"), LF_STR("anonymous", "local clients need no password"),
               LF_STR("data", c->data_dir),
-              LF_STR("hint", "write " CONFIG_FILE " or use -c FILE to be reached from elsewhere"));
+              LF_STR("hint", "write /etc/sotto/sotto.ini or use -c FILE to be reached from elsewhere"));
     log_event(LOG_INFO, "start.try", LF_STR("first", subscribe), LF_STR("then", publish));
 }
 
 int first_start(struct config *config, char *err, size_t err_cap)
 {
-    if (make_folder(config, err, err_cap) != 0)
-        return -1;
-    if (config->file == NULL && make_certificates(config, err, err_cap) != 0)
-        return -1;
-    if (make_users(config, err, err_cap) != 0)
+    if (have_data_dir(config, err, err_cap) != 0 || make_certificates(config, err, err_cap) != 0 ||
+        first_user(config, err, err_cap) != 0)
         return -1;
     if (config->file == NULL)
         say_builtin(config);

@@ -244,6 +244,7 @@ int listener_attach(struct loop *l)
         a->poll.data = a;
         from->fds[l->number] = -1;
         l->acceptors_n++;
+        atomic_fetch_add(&s->listening, 1);
     }
     listener_retry(l);
     return 0;
@@ -255,6 +256,7 @@ void listener_detach(struct loop *l)
         uv_poll_stop(&l->acceptors[i].poll);
         uv_close((uv_handle_t *)&l->acceptors[i].poll, NULL);
         close(l->acceptors[i].fd);
+        atomic_fetch_sub(&l->server->listening, 1);
     }
     l->acceptors_n = 0;
 }

@@ -264,12 +264,14 @@ static void begin_stop(struct loop *l)
 static void on_bell(uv_async_t *a)
 {
     struct loop *l = a->data;
+    uint32_t ring = atomic_load(&l->server->ring);
     handover_receive(l);
     take_answers(l);
     listener_receive(l);
     if (atomic_exchange(&l->wants_handshake, false) && !l->stopping)
         listener_retry(l);
     shard_mail(l->shard, loop_now(l));
+    atomic_store(&l->pulse, ring);
     if (atomic_load(&l->server->stopping) && !l->stopping)
         begin_stop(l);
 }

@@ -8,7 +8,7 @@
  *               once per connection
  *   poll        bytes from peers; the bell: mail from other shards, connections handed over, answers about passwords
  *
- * Only the inboxes, `bell` and `wants_handshake` may be touched by other threads.
+ * Only the inboxes, `bell`, `wants_handshake` and `pulse` may be touched by other threads.
  */
 #pragma once
 
@@ -57,6 +57,7 @@ struct loop {
     size_t acceptors_n;
     msec accept_again;           /* the system is out of descriptors: try again then; MSEC_NEVER otherwise */
     atomic_bool wants_handshake; /* accepting with TLS waits for a free place */
+    _Atomic uint32_t pulse;      /* the last ring of the server that was heard, with all inboxes emptied behind it */
 
     bool stopping;
     bool closed;   /* after the loops have ended: there is no bell any more */

@@ -13,6 +13,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "control.h"
 #include "listener.h"
 #include "loop.h"
 #include "privileges.h"
@@ -179,6 +180,15 @@ static void give_away_sockets(struct server *s, const struct privileges *p)
     }
 }
 
+/* After the listeners: a second broker on the same ports hears of the ports first. */
+static int open_control(struct server *s, const struct privileges *p)
+{
+    char err[LINE];
+    bool fatal;
+    s->control = control_new(s, p, &fatal, err, sizeof(err));
+    return s->control == NULL && fatal ? failed(err) : 0;
+}
+
 /* All that needs the rights of whoever started us. */
 static int prepare(struct server *s)
 {
@@ -189,7 +199,7 @@ static int prepare(struct server *s)
     if (privileges_find(&p, given ? config->user : CONFIG_DEFAULT_USER, given, err, sizeof(err)) != 0)
         return failed(err);
     set_limits(s);
-    if (open_listeners(s) != 0 || load_users(s) != 0)
+    if (open_listeners(s) != 0 || load_users(s) != 0 || open_control(s, &p) != 0)
         return -1;
     give_away_sockets(s, &p);
     return privileges_drop(&p, err, sizeof(err)) != 0 ? failed(err) : 0;
@@ -215,7 +225,8 @@ static int init_loops(struct server *s, unsigned n)
                  uv_strerror(err));
         return failed(line);
     }
-    return 0;
+    int err = control_attach(s->control);
+    return err == 0 ? 0 : failed(uv_strerror(err));
 }
 
 /* ---------------------------------------------------------------- run */
@@ -298,11 +309,13 @@ static void clean_up(struct server *s)
     if (s->authenticator != NULL)
         authenticator_free(s->authenticator);
     signals_close(&s->signals);
+    control_close(s->control);
     for (unsigned i = 0; i < s->loops_n; i++)
         loop_close(&s->loops[i]);
     for (unsigned i = 0; i < s->loops_n; i++)
         loop_fini(&s->loops[i]);
     mem_free(s->loops);
+    control_free(s->control);
     if (s->broker != NULL)
         broker_free(s->broker);
     for (size_t i = 0; i < s->listeners_n; i++)

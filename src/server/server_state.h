@@ -11,6 +11,7 @@
 #include "sotto/server/server.h"
 #include "sotto/store/authenticator.h"
 
+struct control;
 struct listener;
 struct loop;
 
@@ -22,11 +23,14 @@ struct server {
     size_t listeners_n;
     struct loop *loops;
     unsigned loops_n;
-    struct signals signals; /* heard by loop 0 */
+    struct signals signals;  /* heard by loop 0 */
+    struct control *control; /* served by loop 0; NULL: there is none */
     uint32_t max_connections, max_handshakes;
     _Atomic uint32_t connections;   /* accepted and not yet closed, in all loops and between them */
     _Atomic uint32_t handshakes;    /* of TLS, in progress */
     _Atomic msec accept_complained; /* when we last said that accept failed */
+    _Atomic unsigned listening;     /* sockets that loops accept from */
+    _Atomic uint32_t ring;          /* the last number that loops were asked to store as their pulse */
     atomic_bool stopping;
 };
 

@@ -113,9 +113,14 @@ static int serve(const char *text, unsigned open_files)
 
 void run_start(struct run *r, const char *config, unsigned open_files)
 {
+    run_start_with(r, "@D", config, open_files);
+}
+
+void run_start_with(struct run *r, const char *data_dir, const char *config, unsigned open_files)
+{
     char with_log[4096], text[4096];
-    snprintf(with_log, sizeof(with_log), "[broker]\ndata_dir = @D\n%s\n[log]\ntarget = @D/log\nlevel = debug\n",
-             config);
+    snprintf(with_log, sizeof(with_log), "[broker]\ndata_dir = %s\n%s\n[log]\ntarget = @D/log\nlevel = debug\n",
+             data_dir, config);
     expand(r, with_log, text, sizeof(text));
     fflush(NULL);
     r->pid = fork();

@@ -29,6 +29,8 @@ void run_fini(struct run *r);
  * open_files: a limit, 0: as it is.
  */
 void run_start(struct run *r, const char *config, unsigned open_files);
+/* The same with another data directory than the folder. */
+void run_start_with(struct run *r, const char *data_dir, const char *config, unsigned open_files);
 /* SIGTERM, and the exit status; 128 + n where signal n killed it. */
 int run_stop(struct run *r);
 /* Waits for it to end by itself. */

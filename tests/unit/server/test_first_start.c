@@ -158,6 +158,8 @@ static void a_user_without_a_place_or_a_password_is_an_error(void **state)
     assert_non_null(strstr(err, "[auth] users names no file"));
     config_free(c);
     unsetenv("SOTTO_USER");
+    unsetenv("SOTTO_PASSWORD");
+    unsetenv("SOTTO_PASSWORD_FILE");
     c = configured(r, "");
     assert_int_equal(first_start(c, err, sizeof err), 0);
     config_free(c);
