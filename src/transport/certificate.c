@@ -20,7 +20,8 @@
 #include "tls_files_private.h"
 
 #define DAY ((time_t)24 * 3600)
-#define START ((time_t)1704067200)      /* 2024-01-01: the beginning of every validity */
+/* 2019-01-01, the beginning of every validity. From 2019-07-01 on, Apple's systems refuse more than 825 days of it. */
+#define START ((time_t)1546300800)
 #define NOT_BEFORE ((time_t)1767225600) /* 2026-01-01: a clock that says less is wrong */
 #define CA_DAYS 7305                    /* 20 years */
 #define SERVER_DAYS 397

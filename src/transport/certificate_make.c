@@ -88,9 +88,26 @@ static void wrap_extension(struct der *d, size_t mark, struct bytes oid, bool cr
     der_wrap(d, DER_SEQUENCE, mark);
 }
 
+/*
+ * IPv4 addresses once more, as names: mbedTLS before 3.5, which is in most ESP32s out there, looks at names only, so a
+ * device that was given the broker's address would refuse it. Others don't mind. As many as the list has room for.
+ */
+static void put_addresses_as_names(struct der *d, const struct san_list *l)
+{
+    size_t room = SAN_MAX - l->n;
+    for (size_t i = 0; i < l->n && room > 0; i++) {
+        const struct san *s = &l->v[i];
+        if (s->address_n != 4)
+            continue;
+        der_element(d, CONTEXT_PRIMITIVE | SAN_DNS, s->text, strlen(s->text));
+        room--;
+    }
+}
+
 static void put_names(struct der *d, const struct san_list *l)
 {
     size_t all = der_mark(d);
+    put_addresses_as_names(d, l); /* from the end: they come last */
     for (size_t i = l->n; i > 0; i--) {
         const struct san *s = &l->v[i - 1];
         if (s->address_n > 0)

@@ -267,7 +267,7 @@ static void contents_are_right(void **state)
                                          : i == 1 ? KEYUSE_DIGITAL_SIG | KEYUSE_KEY_ENCIPHER
                                                   : KEYUSE_DIGITAL_SIG);
         assert_int_equal(d->extExtKeyUsage, ca ? 0 : EXTKEYUSE_SERVER_AUTH);
-        assert_int_equal(date(d->beforeDate, d->beforeDateLen), 1704067200);
+        assert_int_equal(date(d->beforeDate, d->beforeDateLen), 1546300800);
         time_t days = (date(d->afterDate, d->afterDateLen) - time(NULL) + DAY / 2) / DAY;
         assert_int_equal(days, ca ? 7305 : 397);
         assert_int_equal(d->serialSz, 16);
@@ -303,7 +303,7 @@ static void openssl_verifies_them_strictly(void **state)
     const char *const fine[] = {"-verify_hostname broker.example.org", "-verify_hostname localhost",
                                 "-verify_ip 127.0.0.1", "-verify_ip ::1",
                                 /* A device whose clock stands at its firmware's build date, and the last day. */
-                                "-attime 1704153600", "-attime $(($(date +%s) + 396 * 86400))"};
+                                "-attime 1546387200", "-attime $(($(date +%s) + 396 * 86400))"};
     const char *const wrong[] = {"-verify_hostname other.example.org", "-verify_ip 192.0.2.99",
                                  "-attime $(($(date +%s) + 398 * 86400))"};
     char line[400];
