@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* What a first start makes, and what `sotto check` finds outside the file. */
+#include <pwd.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -14,6 +15,7 @@
 #include <cmocka.h>
 
 #include "sotto/server/accounts.h"
+#include "sotto/server/environment.h"
 #include "sotto/server/first_start.h"
 #include "sotto/server/server.h"
 #include "sotto/store/password.h"
@@ -232,6 +234,137 @@ static void a_check_finds_everything_that_is_named(void **state)
                      0);
 }
 
+/* As docker/sotto.ini has it: all below the data directory. */
+static struct config *contained(struct rig *r, const char *more)
+{
+    char text[1024];
+    snprintf(text, sizeof text,
+             "[broker]\ndata_dir = here\n%s[auth]\nusers = here/users/users.ini\n[listener.a]\naddress = 127.0.0.1\n"
+             "tls = on\ncert = here/certs/server.crt\nkey = here/certs/server.key\n",
+             more);
+    struct config *c = config_parse(in(r, "sotto.ini"), bytes_str(text), ignore, NULL);
+    assert_non_null(c);
+    return c;
+}
+
+static void what_lies_in_the_data_directory_is_made(void **state)
+{
+    struct rig *r = *state;
+    char err[512] = "", password[64] = "";
+    unsetenv("SOTTO_DATA");
+    setenv("SOTTO_HOST", "broker.example, 192.0.2.7", 1);
+    struct config *c = contained(r, "");
+    if (first_start(c, err, sizeof err) != 0)
+        fail_msg("%s", err);
+    assert_int_equal(mode(in(r, "here/certs/server.key")), 0600);
+    assert_int_equal(mode(in(r, "here/certs/ca.crt")), 0644);
+    assert_int_equal(mode(in(r, "here/users/users.ini")), 0600);
+    assert_int_equal(mode(in(r, "here/first-password")), 0600);
+    FILE *f = fopen(in(r, "here/first-password"), "r");
+    assert_non_null(f);
+    assert_non_null(fgets(password, sizeof password, f));
+    fclose(f);
+    password[strcspn(password, "\n")] = '\0';
+    assert_int_equal(strlen(password), 16);
+    assert_true(opens(in(r, "here/users/users.ini"), "sotto", password));
+    config_free(c);
+    /* A pair that is not there by the names we make, and a key without its certificate, are somebody's mistake. */
+    assert_int_equal(unlink(in(r, "here/certs/server.crt")), 0);
+    c = contained(r, "");
+    assert_int_equal(first_start(c, err, sizeof err), 0);
+    assert_int_equal(access(in(r, "here/certs/server.crt"), F_OK), -1);
+    config_free(c);
+}
+
+static void the_environment_moves_the_data_directory(void **state)
+{
+    struct rig *r = *state;
+    char wanted[160];
+    struct config *c = contained(r, "");
+    environment_apply(c);
+    assert_string_equal(c->data_dir, r->data);
+    snprintf(wanted, sizeof wanted, "%s/users/users.ini", r->data);
+    assert_string_equal(c->users, wanted);
+    snprintf(wanted, sizeof wanted, "%s/certs/server.crt", r->data);
+    assert_string_equal(c->listeners[0].cert, wanted);
+    snprintf(wanted, sizeof wanted, "%s/certs/server.key", r->data);
+    assert_string_equal(c->listeners[0].key, wanted);
+    config_free(c);
+    c = configured(r, "users = elsewhere.ini\n");
+    environment_apply(c);
+    assert_string_equal(c->users, in(r, "elsewhere.ini"));
+    config_free(c);
+    setenv("SOTTO_DATA", "", 1);
+    c = configured(r, "");
+    environment_apply(c);
+    assert_string_equal(c->data_dir, in(r, "data"));
+    config_free(c);
+}
+
+static void a_path_is_inside_or_not(void **state)
+{
+    (void)state;
+    assert_true(environment_inside("/a", "/a/b"));
+    assert_true(environment_inside("/a/", "/a/b/c"));
+    assert_false(environment_inside("/a", "/ab/c"));
+    assert_false(environment_inside("/a", "/a"));
+    assert_false(environment_inside("/a", "/a/"));
+    assert_false(environment_inside("/", "/a"));
+    assert_false(environment_inside("", "/a"));
+}
+
+/* Docker makes missing folders for root; the broker becomes somebody else. */
+static void a_fresh_folder_is_handed_over(void **state)
+{
+    struct rig *r = *state;
+    char err[512] = "";
+    struct stat st;
+    if (geteuid() != 0)
+        skip();
+    unsetenv("SOTTO_DATA");
+    const struct passwd *nobody = getpwnam("nobody");
+    assert_non_null(nobody);
+    assert_int_equal(mkdir(in(r, "here"), 0755), 0);
+    assert_int_equal(mkdir(in(r, "here/certs"), 0755), 0);
+    struct config *c = contained(r, "user = nobody\n");
+    if (first_start(c, err, sizeof err) != 0)
+        fail_msg("%s", err);
+    assert_int_equal(stat(in(r, "here"), &st), 0);
+    assert_int_equal(st.st_uid, nobody->pw_uid);
+    assert_int_equal(stat(in(r, "here/certs/server.key"), &st), 0);
+    assert_int_equal(st.st_uid, nobody->pw_uid);
+    assert_int_equal(stat(in(r, "here/certs/ca.key"), &st), 0);
+    assert_int_equal(st.st_uid, 0);
+    assert_int_equal(stat(in(r, "here/users/users.ini"), &st), 0);
+    assert_int_equal(st.st_uid, nobody->pw_uid);
+    /* One that somebody uses is not taken, but said: who, whose, and what to do. */
+    assert_int_equal(chown(in(r, "here"), 0, 0), 0);
+    assert_int_equal(first_start(c, err, sizeof err), -1);
+    snprintf(r->report, sizeof r->report, "can't be written by user %u (it is mode 0755, owner 0): sudo chown -R %u ",
+             (unsigned)nobody->pw_uid, (unsigned)nobody->pw_uid);
+    assert_non_null(strstr(err, r->report));
+    config_free(c);
+}
+
+static void an_empty_configuration_folder_is_filled(void **state)
+{
+    struct rig *r = *state;
+    char packaged[128], text[64] = "";
+    write_text(in(r, "packaged.ini"), "# ours\n");
+    strcpy(packaged, r->file);
+    assert_false(first_start_copy_config(packaged, in(r, "etc/sotto.ini")));
+    assert_int_equal(mkdir(in(r, "etc"), 0755), 0);
+    assert_true(first_start_copy_config(packaged, in(r, "etc/sotto.ini")));
+    assert_int_equal(mode(in(r, "etc/sotto.ini")), 0644);
+    FILE *f = fopen(r->file, "r");
+    assert_non_null(f);
+    assert_non_null(fgets(text, sizeof text, f));
+    fclose(f);
+    assert_string_equal(text, "# ours\n");
+    write_text(in(r, "etc/sotto.ini"), "# mine\n");
+    assert_false(first_start_copy_config(packaged, in(r, "etc/sotto.ini")));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -239,6 +372,11 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_configuration_gets_its_first_user, setup, teardown),
         cmocka_unit_test_setup_teardown(a_user_without_a_place_or_a_password_is_an_error, setup, teardown),
         cmocka_unit_test_setup_teardown(an_account_needs_a_name_and_a_password, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_lies_in_the_data_directory_is_made, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_environment_moves_the_data_directory, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_path_is_inside_or_not, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_fresh_folder_is_handed_over, setup, teardown),
+        cmocka_unit_test_setup_teardown(an_empty_configuration_folder_is_filled, setup, teardown),
         cmocka_unit_test_setup_teardown(a_check_finds_everything_that_is_named, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
