@@ -214,6 +214,8 @@ size_t client_input(struct client *c, const uint8_t *p, size_t n, msec now)
         }
         if (r == FRAME_MORE) {
             c->needs = (uint32_t)f.total;
+            if (f.total > n - used + SLOW_PACKET) /* a large packet over a slow link is a sign of life, too */
+                c->last_packet = now;
             break;
         }
         used += f.total;

@@ -39,6 +39,8 @@
 #define CONNECT_LARGE_AT_ONCE 16u
 /* Four strings of 65,535 bytes, and properties. */
 #define CONNECT_MAX (384u * 1024)
+/* While more than this of a packet is outstanding, its bytes count for the keep-alive, not only its end. */
+#define SLOW_PACKET 1024u
 /* Slices of a walk over retained messages: nodes a hold of the lock, holds a turn. */
 #define REPLAY_NODES 256u
 #define REPLAY_SLICES 16u

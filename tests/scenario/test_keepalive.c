@@ -59,6 +59,23 @@ static void unfinished_packet_is_silence__MQTT_3_1_2_24(void **state)
     rig_expect_closed(c);
 }
 
+/* A camera's picture over a slow link takes longer than one and a half periods: its bytes are signs of life. */
+static void large_packet_may_take_its_time(void **state)
+{
+    struct rig *r = *state;
+    struct peer *c = rig_connect(r, .id = "a", .clean = true, .keep_alive = 2);
+    rig_send_hex(c, "30 a0 8d 06 00 01 74");
+    for (unsigned i = 0; i < 10; i++) {
+        rig_advance(r, 2900);
+        rig_send_hex(c, "00 00 00 00 00 00 00 00");
+        rig_expect_nothing(c);
+    }
+    rig_advance(r, 2999);
+    rig_expect_nothing(c);
+    rig_advance(r, 1);
+    rig_expect_closed(c);
+}
+
 static void what_we_send_does_not_count__MQTT_3_1_2_24(void **state)
 {
     struct rig *r = *state;
@@ -131,6 +148,7 @@ int main(void)
         RIG_TEST(silent_for_one_and_a_half_periods__MQTT_3_1_2_24),
         RIG_TEST(each_packet_starts_it_anew__MQTT_3_1_2_24),
         RIG_TEST(unfinished_packet_is_silence__MQTT_3_1_2_24),
+        RIG_TEST(large_packet_may_take_its_time),
         RIG_TEST(what_we_send_does_not_count__MQTT_3_1_2_24),
         RIG_TEST(zero_switches_it_off),
         RIG_TEST(session_is_kept_when_it_ends),
