@@ -151,10 +151,11 @@ static void emit(const struct log_record *r, uint32_t repeated, void *ctx)
     count_lost(log_sink_line(&g.sink, (enum log_level)r->level, g.line, n));
 }
 
-static void emit_own(enum log_level level, const char *event, struct log_field field)
+static void emit_own(enum log_level level, const char *event, struct log_field first, struct log_field second)
 {
     union log_record_room room;
-    emit(log_record_make(&room, clock_ms(CLOCK_REALTIME), level, event, &field, 1), 0, NULL);
+    struct log_field f[] = {first, second};
+    emit(log_record_make(&room, clock_ms(CLOCK_REALTIME), level, event, f, 2), 0, NULL);
 }
 
 /* How many events it took out of the rings. */
@@ -185,7 +186,8 @@ static void flush_and_confess(void)
         count_lost(lost);
         return;
     }
-    emit_own(LOG_WARN, "log.lost", LF_INT("count", lost));
+    emit_own(LOG_WARN, "log.lost", LF_INT("count", lost),
+             LF_STR("reason", "events came faster than they could be written; see what repeats around this line"));
     if (log_sink_flush(&g.sink) > 0)
         count_lost(lost);
 }
@@ -224,7 +226,8 @@ static void reopen_file(void)
         return;
     int error = log_sink_reopen(&g.sink);
     if (error != 0)
-        emit_own(LOG_ERROR, "log.reopen_failed", LF_STR("reason", strerror(error)));
+        emit_own(LOG_ERROR, "log.reopen_failed", LF_STR("reason", strerror(error)),
+                 LF_STR("hint", "the old file is still written to: check the folder of the new one and its rights"));
 }
 
 static void *write_lines(void *unused)
