@@ -11,6 +11,8 @@
 #include "sotto/base/mem.h"
 #include "sotto/server/accounts.h"
 
+#define AT_THE_NEXT_START "a broker that runs reads it at its next start"
+
 #define PASSWORD_MAX 65535
 #define INTERRUPT '\x03'
 
@@ -115,8 +117,10 @@ int cmd_passwd(int argc, char **argv)
     const char *file = argv[optind];
     if (doomed != NULL) {
         char err[1024];
-        if (accounts_delete(file, bytes_str(doomed), err, sizeof err) == 0)
+        if (accounts_delete(file, bytes_str(doomed), err, sizeof err) == 0) {
+            printf("'%s' is no longer in %s; " AT_THE_NEXT_START "\n", doomed, file);
             return EXIT_DONE;
+        }
         fprintf(stderr, "sotto passwd: %s\n", err);
         return EXIT_FAILED;
     }
@@ -125,5 +129,8 @@ int cmd_passwd(int argc, char **argv)
         fprintf(stderr, "sotto passwd: '%s' can't be a user: %s\n", argv[optind + 1], why);
         return EXIT_FAILED;
     }
-    return set_password(file, bytes_str(argv[optind + 1]));
+    int status = set_password(file, bytes_str(argv[optind + 1]));
+    if (status == EXIT_DONE)
+        printf("'%s' has this password now in %s; " AT_THE_NEXT_START "\n", argv[optind + 1], file);
+    return status;
 }

@@ -160,7 +160,7 @@ static void passwd_adds_changes_and_deletes(void **state)
 {
     struct broker *b = *state;
     const char *file = broker_path(b, "users.ini");
-    free(sotto(0, "first\n", ARGV("passwd", file, "alice")));
+    expect_text(sotto(0, "first\n", ARGV("passwd", file, "alice")), ARGV("alice", "at its next start"));
     assert_int_equal(mode(b, "users.ini"), 0600);
     char *one = broker_read_file(b, "users.ini");
     assert_non_null(strstr(one, "[alice]"));
