@@ -65,7 +65,7 @@ static const char *hint(int error)
     case EACCES:
     case EPERM:
         return "only the broker's user and root may ask it";
-    case EAGAIN:
+    case ETIMEDOUT:
         return "the broker did not answer in time; see its log";
     default:
         return "see the broker's log";
@@ -78,7 +78,7 @@ enum control_answer control_ask(const char *data_dir, const char *request, unsig
     char line[1024], *path = NULL;
     int fd = control_socket_connect(data_dir, timeout_ms, &path);
     bool answered = fd >= 0 && send_line(fd, request) && read_line(fd, timeout_ms, line, sizeof(line));
-    int error = errno;
+    int error = errno == EAGAIN ? ETIMEDOUT : errno;
     enum control_answer answer = CONTROL_NOBODY;
     if (fd >= 0)
         close(fd);
