@@ -32,11 +32,12 @@ int cmd_check(int argc, char **argv)
         file = first_start_config_file();
     if (file == NULL)
         return command_misused("check", "no file: /etc/sotto/sotto.ini is not there, and -c names none");
-    struct config *config = config_load(file, print_error, NULL);
+    unsigned errors = 0;
+    struct config *config = config_inspect(file, print_error, NULL, &errors);
     if (config == NULL)
         return EXIT_FAILED;
     environment_apply(config);
-    unsigned errors = server_check(config, print_error, NULL);
+    errors += server_check(config, print_error, NULL);
     config_free(config);
     if (errors == 0)
         printf("%s: no errors\n", file);

@@ -14,6 +14,7 @@
 #include <uv.h>
 
 #include "config_schema.h"
+#include "sotto/base/file_why.h"
 #include "sotto/base/mem.h"
 #include "sotto/server/server.h"
 #include "sotto/store/users.h"
@@ -117,14 +118,32 @@ static void check_data_dir(const struct config *c, struct config_errors *e)
     mem_free(above);
 }
 
+/* A file that the first error hid. */
+static void check_readable(const struct config_listener *l, const char *section, const char *key, const char *path,
+                           struct config_errors *e)
+{
+    char why[512];
+    if (path == NULL || access(path, R_OK) == 0)
+        return;
+    file_why_read(path, errno, why, sizeof why);
+    config_error(e, l->line, section, key, "%s %s", path, why);
+}
+
 static void check_tls(const struct config_listener *l, const char *section, struct config_errors *e)
 {
     char err[512];
     const char *setting = NULL;
+    if (l->cert == NULL || l->key == NULL)
+        return; /* the configuration's own errors say so */
     struct tls_settings s = {l->cert, l->key, l->chain, l->min_version, l->max_version, l->ciphers};
     struct tls_context *t = tls_context_new(&s, err, sizeof err, &setting);
-    if (t == NULL)
+    if (t == NULL) {
         config_error(e, l->line, section, setting, "%s", err);
+        if (setting == NULL || strcmp(setting, "key") != 0)
+            check_readable(l, section, "key", l->key, e);
+        if (setting == NULL || strcmp(setting, "chain") != 0)
+            check_readable(l, section, "chain", l->chain, e);
+    }
     tls_context_unref(t);
 }
 

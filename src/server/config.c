@@ -268,7 +268,8 @@ static char *folder_of(const char *path)
     return folder;
 }
 
-struct config *config_parse(const char *path, struct bytes text, config_report put, void *ctx)
+/* Reads what can be read; the number of errors in *errors. */
+static struct config *parse_all(const char *path, struct bytes text, config_report put, void *ctx, unsigned *errors)
 {
     static const struct ini_events events = {on_section, on_entry, on_fault};
     struct parse p = {.c = mem_alloc(sizeof *p.c), .errors = {path, put, ctx, 0}, .folder = folder_of(path)};
@@ -284,13 +285,26 @@ struct config *config_parse(const char *path, struct bytes text, config_report p
     mem_free(p.seen);
     mem_free(p.lines.listener);
     mem_free(p.folder);
-    if (p.errors.n == 0)
-        return p.c;
-    config_free(p.c);
+    *errors = p.errors.n;
+    return p.c;
+}
+
+static struct config *only_without(unsigned errors, struct config *c)
+{
+    if (errors == 0)
+        return c;
+    config_free(c);
     return NULL;
 }
 
-struct config *config_load(const char *path, config_report put, void *ctx)
+struct config *config_parse(const char *path, struct bytes text, config_report put, void *ctx)
+{
+    unsigned errors;
+    struct config *c = parse_all(path, text, put, ctx, &errors);
+    return only_without(errors, c);
+}
+
+struct config *config_inspect(const char *path, config_report put, void *ctx, unsigned *found)
 {
     struct config_errors errors = {path, put, ctx, 0};
     struct bytes text;
@@ -299,11 +313,19 @@ struct config *config_load(const char *path, config_report put, void *ctx)
         char why[512];
         file_why_read(path, err, why, sizeof(why));
         config_error(&errors, 0, NULL, NULL, "%s", why);
+        *found = errors.n;
         return NULL;
     }
-    struct config *c = config_parse(path, text, put, ctx);
+    struct config *c = parse_all(path, text, put, ctx, found);
     mem_free((void *)(uintptr_t)text.p);
     return c;
+}
+
+struct config *config_load(const char *path, config_report put, void *ctx)
+{
+    unsigned errors;
+    struct config *c = config_inspect(path, put, ctx, &errors);
+    return only_without(errors, c);
 }
 
 void config_listener_fini(struct config_listener *l)

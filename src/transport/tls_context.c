@@ -28,7 +28,7 @@
 struct tls_context {
     atomic_uint refs;
     WOLFSSL_CTX *native;
-    enum tls_version min_version;
+    enum tls_version min_version, max_version;
     bool is_rsa;
 };
 
@@ -73,6 +73,11 @@ WOLFSSL_CTX *tls_context_native(const struct tls_context *c)
 enum tls_version tls_context_min_version(const struct tls_context *c)
 {
     return c->min_version;
+}
+
+enum tls_version tls_context_max_version(const struct tls_context *c)
+{
+    return c->max_version;
 }
 
 bool tls_context_is_rsa(const struct tls_context *c)
@@ -246,6 +251,7 @@ static bool make_native(struct tls_context *c, const struct tls_settings *s, str
         return false;
     }
     c->min_version = s->min_version;
+    c->max_version = s->max_version;
     c->native = wolfSSL_CTX_new(s->max_version == TLS_1_2   ? wolfTLSv1_2_server_method()
                                 : s->min_version == TLS_1_3 ? wolfTLSv1_3_server_method()
                                                             : wolfSSLv23_server_method());

@@ -11,6 +11,7 @@
 /* The object that connections are made from; lives as long as the context. */
 WOLFSSL_CTX *tls_context_native(const struct tls_context *c);
 enum tls_version tls_context_min_version(const struct tls_context *c);
+enum tls_version tls_context_max_version(const struct tls_context *c);
 /* The certificate's key: RSA, else EC. */
 bool tls_context_is_rsa(const struct tls_context *c);
 

@@ -139,6 +139,10 @@ static const char *no_common_suite(const struct tls_trouble *f, char *why, size_
         snprintf(why, cap, "the client and this listener have no cipher suite in common");
         return HINT_OLD;
     }
+    if (offers == OFFER_TLS13 && tls_context_max_version(f->context) == TLS_1_2) {
+        snprintf(why, cap, "the client speaks TLS 1.3 only, this listener takes TLS 1.2 at most");
+        return "take max_version = 1.2 out of the listener, or let the client speak TLS 1.2";
+    }
     if ((offers & (fitting | other | OFFER_TLS13)) == other) {
         snprintf(why, cap, "the client takes %s certificates only, this listener has an %s one", rsa ? "ECDSA" : "RSA",
                  rsa ? "RSA" : "ECDSA");

@@ -41,6 +41,9 @@ typedef void (*config_report)(void *ctx, const char *line);
 
 /* NULL if there was any error; all errors are reported at once. */
 struct config *config_load(const char *path, config_report report, void *ctx);
+/* For `sotto check`, which goes on to the files that are named: what could be read, whatever the errors were (*errors,
+ * all reported). NULL only where the file can't be read. */
+struct config *config_inspect(const char *path, config_report report, void *ctx, unsigned *errors);
 /* The same from text in memory; path is for messages and relative paths. */
 struct config *config_parse(const char *path, struct bytes text, config_report report, void *ctx);
 /* No configuration at all: loopback only, 1883 and 8883, local clients without a password, certificates of its own in
