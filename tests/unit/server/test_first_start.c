@@ -215,13 +215,14 @@ static void a_check_finds_everything_that_is_named(void **state)
                            "[listener.a]\naddress = 192.0.2.77\n"
                            "[listener.b]\naddress = unix:none/s\n"
                            "[listener.c]\naddress = 127.0.0.1\ntls = on\ncert = no.crt\nkey = no.key\n"),
-                     6);
+                     7);
     static const char *const expected[] = {"bad.ini:2: [a] password: not a password hash",
                                            "bad.ini:3: [a] foo: unknown key",
                                            "sotto.ini: [broker] data_dir: ",
                                            "sotto.ini:5: [listener.a] address: 192.0.2.77 can't be listened on",
                                            "sotto.ini:7: [listener.b] address: no socket can be made in",
-                                           "sotto.ini:9: [listener.c] cert: "};
+                                           "sotto.ini:9: [listener.c] cert: ",
+                                           "sotto.ini:9: [listener.c] key: "};
     for (size_t i = 0; i < sizeof expected / sizeof expected[0]; i++) {
         if (strstr(r->report, expected[i]) == NULL)
             fail_msg("'%s' is not in\n%s", expected[i], r->report);
