@@ -85,6 +85,13 @@ static void check_users(const struct config *c, struct config_errors *e)
     users_free(u);
 }
 
+static void folder_refused(const char *folder, struct config_errors *e)
+{
+    char why[512];
+    file_why_folder(folder, geteuid(), errno, why, sizeof why);
+    config_error(e, 0, "broker", "data_dir", "%s %s", folder, why);
+}
+
 static void check_data_dir(const struct config *c, struct config_errors *e)
 {
     struct stat st;
@@ -92,9 +99,7 @@ static void check_data_dir(const struct config *c, struct config_errors *e)
         if (!S_ISDIR(st.st_mode))
             config_error(e, 0, "broker", "data_dir", "%s is not a folder; name another", c->data_dir);
         else if (faccessat(AT_FDCWD, c->data_dir, W_OK | X_OK, AT_EACCESS) != 0)
-            config_error(e, 0, "broker", "data_dir",
-                         "%s can't be written: %s; give it to the user that the broker runs as", c->data_dir,
-                         strerror(errno));
+            folder_refused(c->data_dir, e);
         return;
     }
     if (errno != ENOENT) {

@@ -180,6 +180,8 @@ static void wrong_permissions_are_said_with_their_remedy(void **state)
     snprintf(text, sizeof text, "can't be written by user 1234 (it is mode 0755, owner 0): sudo chown -R 1234 %s",
              broker_path(b, "volume"));
     expect_output(&p, text);
+    run_as(&p, 1, "check", config);
+    expect_output(&p, text);
     /* As root all is made; then it is given to the other user, but for the key. */
     broker_start(b);
     broker_stop(b);
