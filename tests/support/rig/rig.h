@@ -83,7 +83,7 @@ struct peer {
     enum proto proto;
     unsigned shard, target;
     uint8_t *in; /* sent, not yet used by the core; of it, `arrived` bytes have arrived */
-    size_t in_n, arrived, chunk;
+    size_t in_n, in_cap, arrived, chunk;
     uint8_t *got; /* received, looked at up to got_at */
     size_t got_n, got_at;
     size_t most_output; /* the most that ever waited to be sent to it */

@@ -51,7 +51,10 @@ void rig_send_bytes(struct peer *c, const void *p, size_t n)
 {
     if (n == 0)
         return;
-    c->in = rig_realloc(c->in, c->in_n + n);
+    if (c->in_n + n > c->in_cap) {
+        c->in_cap = 2 * (c->in_n + n);
+        c->in = rig_realloc(c->in, c->in_cap);
+    }
     memcpy(c->in + c->in_n, p, n);
     c->in_n += n;
 }
