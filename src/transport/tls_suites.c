@@ -18,7 +18,6 @@
 #include "sotto/base/mem.h"
 #include "tls_aes_private.h"
 
-
 struct suite {
     const char *name; /* wolfSSL's, and for TLS 1.2 OpenSSL's too */
     const char *iana; /* and OpenSSL's for TLS 1.3 */
