@@ -440,6 +440,74 @@ static void connect_over_max_packet_size_closes_at_once(void **state)
     rig_expect_closed(c);
 }
 
+/* Strangers can have us keep a few large CONNECT packets, not many; small ones always get in. */
+static void few_large_connects_at_once(void **state)
+{
+    struct rig *r = *state;
+    enum { PLACES = 16 };
+    static char id[60000];
+    memset(id, 'x', sizeof(id));
+    struct peer *c[PLACES + 1];
+    for (unsigned i = 0; i <= PLACES; i++) { /* all but the last byte */
+        id[0] = (char)('a' + i);
+        c[i] = rig_start(r, &(struct rig_connect){.id = id, .id_n = sizeof(id), .clean = true, .at = 1});
+        c[i]->in_n--;
+        rig_run(r);
+    }
+    rig_expect_closed(c[PLACES]);
+    rig_clean(r, "small");
+    for (unsigned i = 0; i < PLACES / 2; i++) {
+        rig_send_bytes(c[i], "x", 1);
+        rig_expect_connack(c[i], false, 0);
+    }
+    rig_drop(c[PLACES / 2]);
+    for (unsigned i = 0; i <= PLACES / 2; i++) { /* their places are free again */
+        id[0] = (char)('A' + i);
+        c[i] = rig_start(r, &(struct rig_connect){.id = id, .id_n = sizeof(id), .clean = true, .at = 1});
+        c[i]->in_n--;
+        rig_expect_nothing(c[i]);
+    }
+    rig_advance(r, r->limits.connect_timeout);
+    for (unsigned i = 0; i <= PLACES / 2; i++)
+        rig_expect_closed(c[i]);
+    for (unsigned i = 0; i < 2 * PLACES; i++) {
+        id[0] = (char)('A' + i);
+        rig_drop(rig_connect(r, .id = id, .id_n = sizeof(id), .clean = true, .at = 1));
+    }
+}
+
+static void strangers_are_refused_by_their_first_bytes(void **state)
+{
+    static const char *const first[] = {"16 03 01 02 00 01", "47 45 54 20 2f", "53 53 48 2d", "00", "ff", "16", "11"};
+    for (size_t i = 0; i < sizeof(first) / sizeof(*first); i++) {
+        struct peer *c = rig_open(*state);
+        rig_send_hex(c, first[i]);
+        rig_expect_closed(c);
+    }
+}
+
+static void no_connect_is_larger_than_its_strings(void **state)
+{
+    struct peer *c = rig_open(*state);
+    rig_send_hex(c, "10 ff ff 1f"); /* 512 KiB, though max_packet_size is a MiB */
+    rig_expect_closed(c);
+}
+
+static void sessions_may_be_forbidden(struct limits *l)
+{
+    l->max_session_expiry = 0;
+}
+
+static void kept_sessions_end_with_their_connection_then(void **state)
+{
+    struct rig *r = *state;
+    struct peer *c = rig_keep(r, "a");
+    rig_subscribe(c, 1, "t:1");
+    rig_drop(c);
+    assert_false(rig_has_session(r, "a"));
+    rig_keep(r, "a");
+}
+
 int main(void)
 {
     static const struct rig_test tests[] = {
@@ -476,6 +544,10 @@ int main(void)
         RIG_TEST(answer_for_a_connection_that_is_gone),
         RIG_TEST_IN(connection_that_breaks_on_its_way, RIG_MANY),
         RIG_TEST(connect_timeout_is_exact),
+        RIG_TEST_IN(few_large_connects_at_once, RIG_WHOLE),
+        RIG_TEST(strangers_are_refused_by_their_first_bytes),
+        RIG_TEST(no_connect_is_larger_than_its_strings),
+        RIG_TEST_LIMITS(kept_sessions_end_with_their_connection_then, 0, sessions_may_be_forbidden),
         RIG_TEST_LIMITS(keep_alive_over_the_limit_is_refused, 0, few_levels),
         RIG_TEST_LIMITS(connect_over_max_packet_size_closes_at_once, 0, few_levels),
     };
