@@ -9,6 +9,9 @@
 /* A packet may be added to an output that is just below the mark. */
 #define OUTPUT_MOST(limits) (OUTPUT_HIGH + (limits).max_packet_size + 1024 * 1024)
 
+/* With more rows than these, comparing them with the sessions' after each turn would take too long. */
+#define CHECKED_ROWS 200
+
 static void check_queue(const struct session *n)
 {
     const struct limits *l = &n->shard->b->limits;
@@ -41,6 +44,18 @@ static void check_inflight(const struct session *n)
         if (d->qos == 0 || (d->msg == NULL) != d->released)
             rig_die("packet id %u is in a wrong state", d->id);
     }
+}
+
+/* What the store would bring back is what the session has. */
+static void check_stored(const struct rig_store *store, const struct session *n)
+{
+    size_t rows, received, stored = 0;
+    rig_store_counts(store, n->h, &rows, &received);
+    for (uint32_t i = 0; i < n->deliveries.n; i++)
+        stored += ((const struct delivery *)ring_at(&n->deliveries, i))->row != 0;
+    if (stored != rows || (session_durable(n) ? n->received.n : 0) != received)
+        rig_die("the store has %d messages and %d packet ids for a session that has %d and %d", (int)rows,
+                (int)received, (int)stored, (int)n->received.n);
 }
 
 static void check_session(const struct shard *s, const struct session *n)
@@ -87,6 +102,8 @@ void rig_check(struct rig *r)
         while ((n = hmap_next(&s->by_id, &pos)) != NULL) {
             subscriptions += n->subs_n;
             check_session(s, n);
+            if (r->s[i].store.rows_n <= CHECKED_ROWS)
+                check_stored(&r->s[i].store, n);
         }
     }
     struct shard_stats all = rig_stats(r);

@@ -4,6 +4,8 @@
 #include "rig.h"
 
 extern const struct store_ops rig_store_ops;
+/* What it holds for one session: messages, and QoS 2 packet ids that were received. */
+void rig_store_counts(const struct rig_store *s, handle session, size_t *rows, size_t *received);
 /* It will commit more without being asked. */
 bool rig_store_busy(const struct rig_store *s);
 

@@ -11,28 +11,30 @@
 
 struct rig_row {
     handle session;
-    uint64_t row;
+    uint64_t row; /* 0: a QoS 2 packet id that was received */
     uint16_t id;
     bool released;
 };
 
 static struct rig_row *find(struct rig_store *s, const struct store_record *r)
 {
-    for (size_t i = s->rows_n; i > 0; i--)
-        if (s->rows[i - 1].row == r->row && s->rows[i - 1].session == r->session)
-            return &s->rows[i - 1];
+    for (size_t i = s->rows_n; i > 0; i--) {
+        struct rig_row *row = &s->rows[i - 1];
+        if (row->session == r->session && row->row == r->row && (r->row > 0 || row->id == r->packet_id))
+            return row;
+    }
     return NULL;
 }
 
 static void add(struct rig_store *s, const struct store_record *r)
 {
     if (find(s, r) != NULL)
-        rig_die("row %d is queued twice", (int)r->row);
+        rig_die("row %d, or packet id %d, is put twice", (int)r->row, r->packet_id);
     if (s->rows_n == s->rows_cap) {
         s->rows_cap = s->rows_cap > 0 ? 2 * s->rows_cap : 64;
         s->rows = rig_realloc(s->rows, s->rows_cap * sizeof(*s->rows));
     }
-    s->rows[s->rows_n++] = (struct rig_row){.session = r->session, .row = r->row};
+    s->rows[s->rows_n++] = (struct rig_row){.session = r->session, .row = r->row, .id = r->packet_id};
 }
 
 static void drop_session(struct rig_store *s, handle session)
@@ -49,7 +51,7 @@ static void note_row(struct rig_store *s, const struct store_record *r)
     struct rig_row *row = find(s, r);
     if (row == NULL)
         rig_die("a record of kind %d names row %d, which doesn't stand", (int)r->kind, (int)r->row);
-    if (r->kind == STORE_DONE) {
+    if (r->kind == STORE_DONE || r->kind == STORE_RECEIVED_DONE) {
         *row = s->rows[--s->rows_n];
         return;
     }
@@ -67,9 +69,10 @@ static uint64_t put(void *ctx, unsigned shard, const struct store_record *r)
     s->put[r->kind]++;
     if (r->kind != STORE_RETAIN && (r->session == HANDLE_NONE || handle_owner(r->session) != shard))
         rig_die("a record of kind %d is put by a shard that doesn't own the session", (int)r->kind);
-    if (r->kind == STORE_QUEUE)
+    if (r->kind == STORE_QUEUE || r->kind == STORE_RECEIVED)
         add(s, r);
-    else if (r->kind == STORE_SENT || r->kind == STORE_RELEASED || r->kind == STORE_DONE)
+    else if (r->kind == STORE_SENT || r->kind == STORE_RELEASED || r->kind == STORE_DONE ||
+             r->kind == STORE_RECEIVED_DONE)
         note_row(s, r);
     else if (r->kind == STORE_SESSION_END)
         drop_session(s, r->session);
@@ -166,6 +169,18 @@ size_t rig_rows(const struct rig *r)
 {
     size_t n = 0;
     for (unsigned i = 0; i < r->n; i++)
-        n += r->s[i].store.rows_n;
+        for (size_t k = 0; k < r->s[i].store.rows_n; k++)
+            n += r->s[i].store.rows[k].row != 0;
     return n;
+}
+
+void rig_store_counts(const struct rig_store *s, handle session, size_t *rows, size_t *received)
+{
+    *rows = *received = 0;
+    for (size_t i = 0; i < s->rows_n; i++) {
+        if (s->rows[i].session != session)
+            continue;
+        *rows += s->rows[i].row != 0;
+        *received += s->rows[i].row == 0;
+    }
 }
