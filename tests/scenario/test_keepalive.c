@@ -95,6 +95,8 @@ static void zero_switches_it_off(void **state)
 {
     struct rig *r = *state;
     struct peer *c = rig_connect(r, .id = "a", .clean = true, .keep_alive = 0);
+    for (unsigned i = 0; i < r->n; i++)
+        assert_true(shard_next_deadline(r->s[i].shard) == MSEC_NEVER);
     rig_advance(r, (msec)1000 * 3600 * 24 * 365);
     rig_expect_nothing(c);
 }

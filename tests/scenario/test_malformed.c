@@ -276,6 +276,25 @@ static void too_many_levels(void **state)
     closes_on(r, "30 06 00 04 2f 2f 2f 2f");
 }
 
+/* Whoever reads for the core learns how long the unfinished packet will be, as soon as that can be known. */
+static void length_of_an_unfinished_packet_is_said(void **state)
+{
+    struct peer *c = rig_clean(*state, "a");
+    static const struct {
+        const char *hex;
+        size_t needs;
+    } steps[] = {{"30", 0}, {"85", 0}, {"01", 136}, {"00 01", 136}};
+    for (size_t i = 0; i < sizeof(steps) / sizeof(*steps); i++) {
+        rig_send_hex(c, steps[i].hex);
+        rig_expect_nothing(c);
+        assert_int_equal(client_needs(c->client), steps[i].needs);
+    }
+    static const uint8_t rest[131] = {'t'};
+    rig_send_bytes(c, rest, sizeof(rest));
+    rig_expect_nothing(c);
+    assert_int_equal(client_needs(c->client), 0);
+}
+
 int main(void)
 {
     static const struct rig_test tests[] = {
@@ -301,6 +320,7 @@ int main(void)
         RIG_TEST(longer_length_than_needed_is_accepted_in_3),
         RIG_TEST(server_only_packets_close),
         RIG_TEST(nothing_behind_a_bad_packet_is_done),
+        RIG_TEST(length_of_an_unfinished_packet_is_said),
         RIG_TEST_IN(stray_acknowledgements, RIG_ONE_SHARD),
         RIG_TEST_LIMITS(packet_over_the_limit_closes_before_it_came, 0, small),
         RIG_TEST_LIMITS(too_many_levels, 0, small),

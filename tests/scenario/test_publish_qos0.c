@@ -191,11 +191,35 @@ static void deny_withholds_at_delivery(void **state)
     rig_expect(b, "90 03 00 02 80");
 }
 
+static void everything_is_counted(void **state)
+{
+    struct rig *r = *state;
+    struct peer *a = rig_clean(r, "a"), *b = rig_clean(r, "b"), *c = rig_clean(r, "c");
+    rig_subscribe(b, 1, "t:2");
+    rig_subscribe(c, 1, "#:0 t:1");
+    struct shard_stats before = rig_stats(r);
+    assert_int_equal(before.clients, 3);
+    assert_int_equal(before.sessions, 3);
+    assert_int_equal(before.subscriptions, 3);
+    rig_send_publish(a, "t", "x", 0, false, 0);
+    rig_send_publish(a, "nobody", "x", 0, false, 0);
+    rig_expect_publish(b, "t", "x", 0, false, false);
+    rig_expect_publish(c, "t", "x", 0, false, false);
+    rig_expect_publish(c, "nobody", "x", 0, false, false);
+    struct shard_stats after = rig_stats(r);
+    assert_int_equal(after.messages_received - before.messages_received, 2);
+    assert_int_equal(after.messages_sent - before.messages_sent, 3);
+    assert_int_equal(after.messages_dropped, 0);
+    assert_int_equal(after.bytes_received - before.bytes_received, 6 + 11);
+    assert_int_equal(after.bytes_sent - before.bytes_sent, 6 + 6 + 11);
+}
+
 int main(void)
 {
     static const struct rig_test tests[] = {
         RIG_TEST(qos_0_is_sent_once_and_not_answered__MQTT_4_3_1_1__MQTT_2_3_1_5__MQTT_3_3_4_1),
         RIG_TEST(nobody_there),
+        RIG_TEST(everything_is_counted),
         RIG_TEST(every_subscriber_gets_one__MQTT_4_5_0_1__MQTT_3_3_2_3),
         RIG_TEST(publisher_gets_its_own),
         RIG_TEST_IN(payloads_of_all_sizes, RIG_HEAVY),
