@@ -379,6 +379,20 @@ static void answer_for_a_connection_that_is_gone(void **state)
     assert_false(rig_has_session(r, "z"));
 }
 
+/* It is ended, and before anybody has looked, the answer comes. */
+static void answer_for_a_connection_that_is_closing(void **state)
+{
+    struct rig *r = *state;
+    r->auth_later = true;
+    struct peer *c = rig_start(r, &(struct rig_connect){.id = "a"});
+    c->chunk = 0;
+    rig_run(r);
+    client_end(c->client, REASON_ADMINISTRATIVE_ACTION, r->now);
+    rig_answer_auth(r);
+    rig_expect_closed(c);
+    assert_false(rig_has_session(r, "a"));
+}
+
 /* Between the shard where it came in and the one where its session lives. */
 static void connection_that_breaks_on_its_way(void **state)
 {
@@ -404,7 +418,8 @@ static void connection_that_breaks_on_its_way(void **state)
 static void connect_timeout_is_exact(void **state)
 {
     struct rig *r = *state;
-    struct peer *silent = rig_open(r), *slow = rig_open(r), *done = rig_clean(r, "a");
+    struct peer *silent = rig_open(r), *slow = rig_open(r), *tls = rig_open(r), *done = rig_clean(r, "a");
+    client_set_handshaking(tls->client, true);
     rig_send_hex(slow, "10 20 00 04");
     rig_advance(r, r->limits.connect_timeout - 1);
     rig_expect_nothing(silent);
@@ -412,6 +427,7 @@ static void connect_timeout_is_exact(void **state)
     rig_advance(r, 1);
     rig_expect_closed(silent);
     rig_expect_closed(slow);
+    rig_expect_closed(tls);
     rig_expect_nothing(done);
 }
 
@@ -542,6 +558,7 @@ int main(void)
         RIG_TEST(session_of_another_user_is_refused),
         RIG_TEST(nothing_is_read_while_the_authoriser_thinks),
         RIG_TEST(answer_for_a_connection_that_is_gone),
+        RIG_TEST(answer_for_a_connection_that_is_closing),
         RIG_TEST_IN(connection_that_breaks_on_its_way, RIG_MANY),
         RIG_TEST(connect_timeout_is_exact),
         RIG_TEST_IN(few_large_connects_at_once, RIG_WHOLE),

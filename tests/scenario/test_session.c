@@ -186,6 +186,27 @@ static void sessions_expire_when_the_operator_says(void **state)
     rig_disconnect(rig_keep(r, "a"));
 }
 
+/* The broker stops: whatever stands is freed as it stands (the rig counts the bytes). */
+static void stop_with_sessions(void **state)
+{
+    struct rig *r = *state;
+    struct peer *p = rig_clean(r, "p");
+    for (unsigned i = 0; i < 20; i++) {
+        struct peer *a = rig_keep(r, numbered(i));
+        rig_subscribe(a, 1, "t:2 t/#:1 #:0");
+        rig_send_publish(a, "u", "x", 2, false, 1);
+        if (i % 2 == 0)
+            rig_drop(a);
+    }
+    for (unsigned i = 0; i < 30; i++)
+        rig_publish(p, "t", numbered(i), (uint8_t)(1 + i % 2), i % 3 == 0);
+    for (struct list *l = r->peers.next; l != &r->peers; l = l->next)
+        rig_end(container_of(l, struct peer, link), REASON_SERVER_SHUTTING_DOWN);
+    assert_int_equal(rig_stored(r, STORE_SESSION_END), 0);
+    rig_abandon(r);
+    *state = rig_new(1, NULL, RIG_AT_ONCE);
+}
+
 static void client_ids_are_compared_byte_for_byte__MQTT_3_1_3_2(void **state)
 {
     struct rig *r = *state;
@@ -223,6 +244,7 @@ int main(void)
         RIG_TEST(disconnect_keeps_the_session),
         RIG_TEST(nothing_behind_disconnect_is_done),
         RIG_TEST_LIMITS(sessions_expire_when_the_operator_says, 0, short_expiry),
+        RIG_TEST(stop_with_sessions),
         RIG_TEST(client_ids_are_compared_byte_for_byte__MQTT_3_1_3_2),
         RIG_TEST(only_bytes_are_needed__MQTT_7_0_0_2__MQTT_7_1_1_1),
     };

@@ -73,6 +73,23 @@ static void suback_and_unsuback_wait(void **state)
     rig_expect(a, "b0 02 00 03");
 }
 
+static void retained_messages_come_behind_their_suback(void **state)
+{
+    struct rig *r = *state;
+    struct peer *p = rig_clean(r, "p"), *a = durable(r, "a", false);
+    rig_send_publish(p, "t", "kept", 0, true, 0);
+    rig_run(r);
+    rig_send_subscribe(a, 1, "t:1");
+    rig_expect_nothing(a);
+    rig_send_unsubscribe(p, 9, "nothing"); /* other work meanwhile */
+    rig_expect(p, "b0 02 00 09");
+    rig_expect_nothing(a);
+    rig_commit(r, SIZE_MAX);
+    rig_expect(a, "90 03 00 01 01");
+    rig_expect_publish(a, "t", "kept", 0, false, true);
+    rig_expect_nothing(a);
+}
+
 /* QoS 1 goes to its subscribers at once; only the promise to the publisher waits. */
 static void puback_waits_for_the_subscribers_row(void **state)
 {
@@ -340,6 +357,7 @@ int main(void)
         RIG_TEST_IN(connack_of_a_kept_session_waits, RIG_MANUAL),
         RIG_TEST_IN(connack_comes_before_all_else, RIG_MANUAL | RIG_ONE_SHARD),
         RIG_TEST_IN(suback_and_unsuback_wait, RIG_MANUAL),
+        RIG_TEST_IN(retained_messages_come_behind_their_suback, RIG_MANUAL),
         RIG_TEST_IN(puback_waits_for_the_subscribers_row, RIG_MANUAL | RIG_ONE_SHARD),
         RIG_TEST_IN(puback_of_a_retained_message_waits, RIG_MANUAL),
         RIG_TEST_IN(received_qos_2_is_routed_after_the_commit, RIG_MANUAL),

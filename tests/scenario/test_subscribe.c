@@ -250,7 +250,7 @@ static void too_many_subscriptions_are_refused(void **state)
 static void many_filters_in_one_packet(void **state)
 {
     struct rig *r = *state;
-    struct peer *a = rig_keep(r, "a");
+    struct peer *a = rig_keep(r, "a"), *clean = rig_clean(r, "clean");
     char *filters = malloc(1000 * 16), *names = malloc(1000 * 16);
     size_t n = 0, m = 0;
     for (unsigned i = 0; i < 1000; i++) {
@@ -258,6 +258,9 @@ static void many_filters_in_one_packet(void **state)
         m += (size_t)sprintf(names + m, "%st/%u", i == 0 ? "" : " ", i);
     }
     rig_subscribe(a, 1, filters);
+    assert_int_equal(rig_stats(r).subscriptions, 1000);
+    rig_subscribe(clean, 1, filters);
+    rig_drop(clean);
     assert_int_equal(rig_stats(r).subscriptions, 1000);
     struct peer *b = rig_clean(r, "b");
     rig_publish(b, "t/998", "x", 2, false);
