@@ -24,12 +24,12 @@ static void mosquitto_pair(struct broker *b, bool tls, const char *qos, const ch
     snprintf(topic, sizeof topic, "mosquitto/%d/%s/%s", tls, qos, version);
     /* stdbuf: what it writes can be read at once. */
     program_start(&sub, NULL,
-                  ARGV("stdbuf", "-oL", "mosquitto_sub", "-d", "-h", "localhost", "-p", port, how, what, "-V", version,
+                  ARGV("stdbuf", "-oL", "mosquitto_sub", "-d", "-h", "127.0.0.1", "-p", port, how, what, "-V", version,
                        "-q", qos, "-t", topic, "-C", "3", "-F", "got %p"));
     program_expect(&sub, "Subscribed");
     program_run(
         &pub, 0, "one\ntwo\nthree\n",
-        ARGV("mosquitto_pub", "-h", "localhost", "-p", port, how, what, "-V", version, "-q", qos, "-t", topic, "-l"));
+        ARGV("mosquitto_pub", "-h", "127.0.0.1", "-p", port, how, what, "-V", version, "-q", qos, "-t", topic, "-l"));
     program_fini(&pub);
     program_wait(&sub);
     assert_int_equal(sub.status, 0);

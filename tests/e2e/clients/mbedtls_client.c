@@ -78,7 +78,7 @@ static int configure(struct device *d, const char *name, const char *ca_file)
 
 static int handshake(struct device *d, const char *port)
 {
-    int r = mbedtls_net_connect(&d->net, "localhost", port, MBEDTLS_NET_PROTO_TCP);
+    int r = mbedtls_net_connect(&d->net, "127.0.0.1", port, MBEDTLS_NET_PROTO_TCP);
     if (r != 0)
         return r;
     mbedtls_ssl_set_bio(&d->tls, &d->net, mbedtls_net_send, NULL, mbedtls_net_recv_timeout);

@@ -44,7 +44,7 @@ def make_client():
 def start():
     client = make_client()
     connected.clear()
-    client.connect("localhost", port, keepalive=10)
+    client.connect("127.0.0.1", port, keepalive=10)
     client.loop_start()
     if not connected.wait(10):
         sys.exit("no CONNACK")

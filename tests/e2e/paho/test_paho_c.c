@@ -149,7 +149,7 @@ static void paho_c_over_tls__MQTT_7_0_0_2(void **state)
     struct broker *b = *state;
     char uri[64];
 
-    snprintf(uri, sizeof uri, "ssl://localhost:%u", b->ports[1]);
+    snprintf(uri, sizeof uri, "ssl://127.0.0.1:%u", b->ports[1]);
     round_trip(uri, "paho-c-tls", broker_path(b, "certs/ca.crt"));
 }
 
