@@ -142,7 +142,7 @@ static void take_output(struct peer *c)
     c->blocked = c->stalled && q->bytes > 0;
     if (c->stalled || q->bytes == 0)
         return;
-    c->got = rig_realloc(c->got, c->got_n + q->bytes);
+    rig_reserve(&c->got, &c->got_cap, c->got_n + q->bytes);
     size_t left = c->takes > 0 && c->takes < q->bytes ? q->bytes - c->takes : 0;
     while (q->bytes > left)
         take_bytes(c, q, q->bytes - left);

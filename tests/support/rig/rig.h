@@ -85,7 +85,7 @@ struct peer {
     uint8_t *in; /* sent, not yet used by the core; of it, `arrived` bytes have arrived */
     size_t in_n, in_cap, arrived, chunk;
     uint8_t *got; /* received, looked at up to got_at */
-    size_t got_n, got_at;
+    size_t got_n, got_cap, got_at;
     size_t most_output; /* the most that ever waited to be sent to it */
     bool woken, fresh, stopped, moving, in_transit;
     size_t takes; /* bytes that it takes at once; 0: all */

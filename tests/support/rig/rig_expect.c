@@ -23,6 +23,14 @@ void *rig_realloc(void *p, size_t n)
     return q;
 }
 
+void rig_reserve(uint8_t **p, size_t *cap, size_t n)
+{
+    if (n <= *cap)
+        return;
+    *cap = 2 * n;
+    *p = rig_realloc(*p, *cap);
+}
+
 _Noreturn static void die(const char *file, int line, const char *format, va_list args)
 {
     char text[1024];

@@ -51,10 +51,7 @@ void rig_send_bytes(struct peer *c, const void *p, size_t n)
 {
     if (n == 0)
         return;
-    if (c->in_n + n > c->in_cap) {
-        c->in_cap = 2 * (c->in_n + n);
-        c->in = rig_realloc(c->in, c->in_cap);
-    }
+    rig_reserve(&c->in, &c->in_cap, c->in_n + n);
     memcpy(c->in + c->in_n, p, n);
     c->in_n += n;
 }

@@ -14,6 +14,8 @@ size_t rig_hex(const char *hex, uint8_t **out);
 /* The rig's own memory, which mem_fail_at doesn't reach. Zeroed; never NULL. */
 void *rig_alloc(size_t n);
 void *rig_realloc(void *p, size_t n);
+/* Room for n bytes in *p, which has room for *cap. */
+void rig_reserve(uint8_t **p, size_t *cap, size_t n);
 /* Fails the test. */
 _Noreturn void rig_die(const char *format, ...) __attribute__((format(printf, 1, 2)));
 _Noreturn void rig_die_at(const char *file, int line, const char *format, ...) __attribute__((format(printf, 3, 4)));
