@@ -43,7 +43,8 @@ static bool should_fail(void)
 static _Noreturn void out_of_memory(size_t n)
 {
     fprintf(stderr,
-            "sotto: out of memory: %zu bytes refused by the system; lower max_memory or give the broker more memory\n",
+            "sotto: out of memory: %zu bytes refused by the system; lower max_queued_bytes and max_retained_bytes, or "
+            "give the broker more memory\n",
             n);
     abort();
 }

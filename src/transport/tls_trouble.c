@@ -208,7 +208,7 @@ static const char *by_error(const struct tls_trouble *f, char *why, size_t cap)
         return damaged(why, cap);
     case MEMORY_E:
         snprintf(why, cap, "there is no memory for TLS");
-        return "lower max_connections or max_memory";
+        return "lower max_connections or max_queued_bytes";
     default:
         break;
     }
