@@ -45,6 +45,20 @@ struct auth_request {
     bool anonymous; /* the listener lets in clients that give no user name */
 };
 
+/* The longest that one step of an enhanced authentication may answer with. */
+#define AUTH_ANSWER_MAX 512u
+
+/* One step of an enhanced authentication (MQTT 5.0, 4.12): what the client sent, and what is answered. */
+struct auth_step {
+    void *state; /* of the exchange: NULL in its first step; set by the authoriser, ended by auth_end */
+    struct bytes method, data; /* data: empty when none was sent */
+    struct bytes client_id;
+    struct bytes user; /* re-authentication: who it was so far, and has to be again; else empty */
+    uint8_t answer[AUTH_ANSWER_MAX];
+    size_t answer_n;
+    struct rights *rights; /* with REASON_SUCCESS: a reference for the caller */
+};
+
 /* What a shard asks of the loop that runs it (or of a test's rig). Called on the shard's thread, from inside the
  * doors below. */
 struct shard_env {
@@ -55,6 +69,12 @@ struct shard_env {
     /* Check these credentials; the answer is given by client_authenticated, at once or later. The request's bytes
      * are valid during the call only. */
     void (*authenticate)(void *ctx, struct client *c, const struct auth_request *r);
+    /* The next step of an enhanced authentication, answered at once: REASON_CONTINUE_AUTHENTICATION (the answer goes
+     * to the client), REASON_SUCCESS (with rights, and perhaps an answer), REASON_BAD_AUTHENTICATION_METHOD, or why it
+     * is refused. NULL where there is no such authentication. */
+    enum reason (*auth_step)(void *ctx, struct client *c, struct auth_step *step);
+    /* Frees the state of an exchange, finished or not. Never called with NULL. */
+    void (*auth_end)(void *ctx, void *state);
     /* The client's session lives on shard `to`: bring the connection there (after its unsent output, if any, is gone
      * or taken along), then call client_arrived there. Called once per client at most. */
     void (*move)(void *ctx, void *link, unsigned to);
