@@ -312,7 +312,8 @@ int loop_init(struct loop *l, struct server *s, unsigned number)
         return err;
     }
     init_handles(l);
-    struct shard_env env = {l, env_wake, env_authenticate, env_move, env_ring};
+    struct shard_env env = {
+        .ctx = l, .wake = env_wake, .authenticate = env_authenticate, .move = env_move, .ring = env_ring};
     l->shard = shard_new(s->broker, number, &env, &memory_store_ops, &l->store);
     l->plain = mem_alloc(LOOP_HEADROOM + LOOP_READ);
     l->transport = (struct transport_loop){

@@ -345,7 +345,8 @@ struct limits rig_limits(void)
 static void shard_init(struct rig *r, unsigned i)
 {
     struct rig_shard *s = &r->s[i];
-    struct shard_env env = {s, env_wake, env_authenticate, env_move, env_ring};
+    struct shard_env env = {
+        .ctx = s, .wake = env_wake, .authenticate = env_authenticate, .move = env_move, .ring = env_ring};
     s->rig = r;
     s->number = i;
     s->store.commits = r->commits;

@@ -61,7 +61,8 @@ static inline int unit_setup(void **state)
                        .max_topic_levels = 100,
                        .max_session_expiry = 100};
     u->broker = broker_new(&(struct broker_config){.shards = 2, .limits = l});
-    struct shard_env env = {u, unit_wake, unit_authenticate, unit_move, unit_ring};
+    struct shard_env env = {
+        .ctx = u, .wake = unit_wake, .authenticate = unit_authenticate, .move = unit_move, .ring = unit_ring};
     for (unsigned i = 0; i < 2; i++)
         u->shard[i] = shard_new(u->broker, i, &env, &memory_store_ops, &u->store[i]);
     for (unsigned i = 0; i < 2; i++)
