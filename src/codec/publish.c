@@ -71,3 +71,75 @@ size_t publish_encode_head(const struct packet_publish *p, enum proto proto, uin
     }
     return head;
 }
+
+static size_t out_props_size(const struct publish_out *p)
+{
+    size_t n = p->forward.n;
+    n += p->has_expiry ? 5 : 0;
+    n += p->alias > 0 ? 3 : 0;
+    return n + (p->sub_id > 0 ? 1 + varint_size(p->sub_id) : 0);
+}
+
+static uint8_t *put_varint(uint8_t *at, uint32_t v)
+{
+    for (; v > 0x7f; v >>= 7)
+        *at++ = (uint8_t)(v | 0x80);
+    *at++ = (uint8_t)v;
+    return at;
+}
+
+static uint8_t *put_bytes(uint8_t *at, struct bytes b)
+{
+    if (b.n > 0)
+        memcpy(at, b.p, b.n);
+    return at + b.n;
+}
+
+static uint8_t *put_u16(uint8_t *at, unsigned v)
+{
+    *at++ = (uint8_t)(v >> 8);
+    *at++ = (uint8_t)v;
+    return at;
+}
+
+static uint8_t *put_out_props(uint8_t *at, const struct publish_out *p, size_t n)
+{
+    at = put_varint(at, (uint32_t)n);
+    if (p->has_expiry) {
+        *at++ = PROP_MESSAGE_EXPIRY;
+        at = put_u16(at, p->expiry >> 16);
+        at = put_u16(at, p->expiry);
+    }
+    if (p->alias > 0) {
+        *at++ = PROP_TOPIC_ALIAS;
+        at = put_u16(at, p->alias);
+    }
+    if (p->sub_id > 0) {
+        *at++ = PROP_SUBSCRIPTION_ID;
+        at = put_varint(at, p->sub_id);
+    }
+    return put_bytes(at, p->forward);
+}
+
+size_t publish_out_head(const struct publish_out *p, enum proto proto, uint8_t *out)
+{
+    size_t remaining = 2 + p->topic.n + (p->qos > 0 ? 2 : 0) + p->payload_n;
+    size_t props = 0;
+    if (proto == PROTO_5) {
+        props = out_props_size(p);
+        if (props > VARINT_MAX)
+            return 0;
+        remaining += varint_size((uint32_t)props) + props;
+    }
+    if (remaining > VARINT_MAX)
+        return 0;
+    uint8_t *at = out;
+    *at++ = (uint8_t)(PACKET_PUBLISH << 4 | (p->dup ? 8u : 0) | (unsigned)p->qos << 1 | (p->retain ? 1u : 0));
+    at = put_varint(at, (uint32_t)remaining);
+    at = put_bytes(put_u16(at, (unsigned)p->topic.n), p->topic);
+    if (p->qos > 0)
+        at = put_u16(at, p->id);
+    if (proto == PROTO_5)
+        at = put_out_props(at, p, props);
+    return (size_t)(at - out);
+}

@@ -27,6 +27,8 @@ static bool gate_add(struct client *c, const struct packet *p, uint64_t need, st
         g->id = p->ack.id;
     }
     packet_encode(p, c->proto, g->bytes, n);
+    if (p->type == PACKET_PUBACK && c->v5 != NULL)
+        c->v5->unacked++;
     list_init(&g->link);
     list_push_back(&c->gate, &g->link);
     wait_for_commit(c);
@@ -63,8 +65,19 @@ static void append_short_ack(struct client *c, enum packet_type type, uint16_t i
     client_wake(c);
 }
 
+void client_answer_refusal(struct client *c, enum packet_type type, uint16_t id, enum reason reason, const char *why)
+{
+    struct packet p = {.type = type, .ack = {.id = id, .reason = reason}};
+    client_explain(c, &p.ack.props, why);
+    if (client_too_large(c, packet_encode(&p, c->proto, NULL, 0)))
+        p.ack.props.has = 0;
+    client_answer(c, &p, 0);
+}
+
 void client_answer_ack(struct client *c, enum packet_type type, uint16_t id, enum reason reason, uint64_t need)
 {
+    if (c->v5 == NULL && reason < REASON_UNSPECIFIED) /* 3.x has no codes */
+        reason = REASON_SUCCESS;
     if (reason == REASON_SUCCESS && need <= c->shard->committed && list_empty(&c->gate)) {
         append_short_ack(c, type, id);
         return;
@@ -88,6 +101,8 @@ void client_release(struct client *c)
             return;
         }
         list_remove(&g->link);
+        if (g->bytes[0] >> 4 == PACKET_PUBACK && c->v5 != NULL)
+            c->v5->unacked--;
         if (g->route != NULL) {
             struct pub p;
             message_pub(g->route, &p);

@@ -13,10 +13,6 @@
 
 #include <assert.h>
 
-/* Of the fixed header and packet id of a PUBLISH, and what else of its head does not scale with topic and properties.
- */
-#define PUBLISH_HEAD_FIXED 64u
-
 void client_wake(struct client *c)
 {
     if (c->woken && c->out.bytes < OUTPUT_HOT)
@@ -48,6 +44,17 @@ struct client *client_new(struct shard *s, void *link, const struct client_origi
     return c;
 }
 
+static void free_v5(struct client *c)
+{
+    if (c->v5 == NULL)
+        return;
+    auth_free(c);
+    alias_in_free(c->v5->alias_in);
+    alias_out_free(c->v5->alias_out);
+    mem_free(c->v5);
+    c->v5 = NULL;
+}
+
 void client_free(struct client *c)
 {
     struct shard *s = c->shard;
@@ -62,6 +69,7 @@ void client_free(struct client *c)
     if (c->h != HANDLE_NONE)
         slots_remove(&s->clients, c->h);
     will_free(c->will);
+    free_v5(c);
     mem_free(c->wait);
     rights_unref(c->rights);
     count_add(&s->count.clients, -1);
@@ -70,8 +78,10 @@ void client_free(struct client *c)
 
 const struct proto_traits *proto_traits(enum proto proto)
 {
-    static const struct proto_traits v31 = {0}, v311 = {.session_flag = true},
-                                     v5 = {.session_flag = true, .filter_codes = true};
+    static const struct proto_traits v31 = {.name = "3.1"};
+    static const struct proto_traits v311 = {.name = "3.1.1", .session_flag = true, .empty_clean = true};
+    static const struct proto_traits v5 = {
+        .name = "5.0", .session_flag = true, .filter_codes = true, .goodbye = true, .own_terms = true, .any_id = true};
     return proto == PROTO_5 ? &v5 : proto == PROTO_311 ? &v311 : &v31;
 }
 
@@ -83,13 +93,32 @@ static void on_pingreq(struct client *c, const struct packet *p)
     client_send(c, &(struct packet){.type = PACKET_PINGRESP});
 }
 
+/* A session that was to end with its connection can't be kept after all [MQTT-3.14.2.2.2]. False: refused. */
+static bool change_expiry(struct client *c, uint32_t expiry)
+{
+    struct session *n = c->session;
+    uint64_t max = c->shard->b->limits.max_session_expiry;
+    if ((!session_durable(n) || n->ends) && expiry > 0) {
+        client_refuse(c, REASON_PROTOCOL_ERROR, "DISCONNECT with an expiry for a session that has none");
+        return false;
+    }
+    n->ends = expiry == 0;
+    if (expiry > 0)
+        n->expiry = expiry < max ? expiry : (uint32_t)max;
+    return true;
+}
+
 static void on_disconnect(struct client *c, const struct packet *p)
 {
-    (void)p;
-    will_free(c->will);
-    c->will = NULL;
+    if (c->session != NULL && props_has(&p->end.props, PROP_SESSION_EXPIRY) &&
+        !change_expiry(c, p->end.props.session_expiry))
+        return;
+    if (p->end.reason == REASON_SUCCESS) {
+        will_free(c->will);
+        c->will = NULL;
+    }
     c->state = CLIENT_CLOSING;
-    c->end_why = "disconnected by the client";
+    c->end_why = p->end.reason == REASON_SUCCESS ? "disconnected by the client" : reason_name(p->end.reason);
     client_wake(c);
 }
 
@@ -99,8 +128,16 @@ typedef void (*handler)(struct client *c, const struct packet *p);
 static const handler handlers[16] = {
     [PACKET_PUBACK] = on_puback,   [PACKET_PUBREC] = on_pubrec,         [PACKET_PUBREL] = on_pubrel,
     [PACKET_PUBCOMP] = on_pubcomp, [PACKET_SUBSCRIBE] = on_subscribe,   [PACKET_UNSUBSCRIBE] = on_unsubscribe,
-    [PACKET_PINGREQ] = on_pingreq, [PACKET_DISCONNECT] = on_disconnect,
+    [PACKET_PINGREQ] = on_pingreq, [PACKET_DISCONNECT] = on_disconnect, [PACKET_AUTH] = on_auth,
 };
+
+/* While it shows who it is. */
+static handler handler_of(const struct client *c, unsigned type)
+{
+    if (c->state == CLIENT_EXCHANGE && type != PACKET_AUTH && type != PACKET_DISCONNECT)
+        return NULL;
+    return handlers[type & 15];
+}
 
 static void handle_packet(struct client *c, const struct frame *f)
 {
@@ -108,18 +145,20 @@ static void handle_packet(struct client *c, const struct frame *f)
         on_connect(c, f);
         return;
     }
-    if (f->type == PACKET_PUBLISH) {
+    if (f->type == PACKET_PUBLISH && c->state == CLIENT_UP) {
         on_publish(c, f);
         return;
     }
-    if (f->type == PACKET_PUBACK && f->body.n == 2) {
+    if (f->type == PACKET_PUBACK && f->body.n == 2 && c->state == CLIENT_UP) {
         on_short_puback(c, f);
         return;
     }
-    handler h = handlers[f->type & 15];
+    handler h = handler_of(c, f->type);
     if (h == NULL) {
         client_refuse(c, REASON_PROTOCOL_ERROR,
-                      f->type == PACKET_CONNECT ? "a second CONNECT" : "a packet that only a server may send");
+                      c->state == CLIENT_EXCHANGE ? "a packet that may not come before CONNACK"
+                      : f->type == PACKET_CONNECT ? "a second CONNECT"
+                                                  : "a packet that only a server may send");
         return;
     }
     struct packet p;
@@ -154,7 +193,7 @@ void client_give_large(struct client *c)
  */
 static bool may_be_large(struct client *c, size_t total)
 {
-    if (c->state != CLIENT_NEW || total <= CONNECT_SMALL || c->large)
+    if ((c->state != CLIENT_NEW && c->state != CLIENT_EXCHANGE) || total <= CONNECT_SMALL || c->large)
         return true;
     if (c->shard->large >= CONNECT_LARGE_AT_ONCE)
         return false;
@@ -167,7 +206,7 @@ static bool may_be_large(struct client *c, size_t total)
 static size_t packet_limit(const struct client *c)
 {
     size_t max = c->shard->b->limits.max_packet_size;
-    return c->state == CLIENT_NEW && max > CONNECT_MAX ? CONNECT_MAX : max;
+    return c->state != CLIENT_UP && max > CONNECT_MAX ? CONNECT_MAX : max;
 }
 
 static bool upper(uint8_t b)
@@ -245,8 +284,7 @@ void client_append(struct client *c, const void *p, size_t n)
     if (c->state == CLIENT_CLOSING)
         return;
     if (!outq_append(&c->out, &c->shard->pool, p, n)) {
-        outq_fini(&c->out, &c->shard->pool); /* a part of a packet must not go out */
-        client_refuse(c, REASON_SERVER_UNAVAILABLE, "no memory for its output");
+        client_cut(c, "no memory for its output");
         return;
     }
     count_add(&c->shard->count.bytes_out, (int64_t)n);
@@ -256,6 +294,8 @@ void client_send(struct client *c, const struct packet *p)
 {
     uint8_t small[256];
     size_t n = packet_encode(p, c->proto, small, sizeof(small));
+    if (client_too_large(c, n))
+        return;
     if (n <= sizeof(small)) {
         client_append(c, small, n);
     } else {
@@ -271,39 +311,86 @@ void client_send(struct client *c, const struct packet *p)
     client_wake(c);
 }
 
-bool client_publish(struct client *c, const struct packet_publish *p, struct blob *blob)
+/* A packet that this client does not take: dropped for it alone [MQTT-3.1.2-25]. */
+static enum publish_result too_large(struct client *c, struct bytes topic, size_t n)
+{
+    count_add(&c->shard->count.dropped, 1);
+    log_event(LOG_WARN, "message.too_large", LF_PEER("peer", c->peer), LF_BYTES("client", client_id(c)),
+              LF_BYTES("topic", topic), LF_INT("bytes", (int64_t)n), LF_INT("maximum", c->v5->max_packet),
+              LF_STR("reason", "the client said that it takes no packet of this size; it does not get this one"));
+    return PUBLISH_TOO_LARGE;
+}
+
+/* Writes the head of p into room; its size, or 0 when the packet is more than the client takes. */
+static size_t write_head(struct client *c, struct publish_out *p, uint8_t *room)
+{
+    if (c->v5 == NULL || c->v5->alias_out == NULL) {
+        size_t n = publish_out_head(p, c->proto, room);
+        return client_too_large(c, n + p->payload_n) ? 0 : n;
+    }
+    struct bytes topic = p->topic;
+    bool known;
+    p->alias = alias_out_choose(c->v5->alias_out, &c->shard->b->key, topic, &known);
+    if (known)
+        p->topic = (struct bytes){NULL, 0};
+    size_t n = publish_out_head(p, c->proto, room);
+    if (n == 0 || client_too_large(c, n + p->payload_n))
+        return 0;
+    if (p->alias == 0 || known || alias_out_set(c->v5->alias_out, p->alias, topic))
+        return n;
+    p->alias = 0;
+    return publish_out_head(p, c->proto, room);
+}
+
+static bool append_payload(struct client *c, const struct publish_out *p, const uint8_t *payload, struct blob *blob)
 {
     struct pool *pool = &c->shard->pool;
-    size_t bound = PUBLISH_HEAD_FIXED + p->topic.n + p->props.raw.n;
-    uint8_t *head = bound <= OUTQ_CHUNK - sizeof(struct outq_seg) ? outq_reserve(&c->out, pool, bound) : NULL;
-    size_t n;
-    if (head != NULL) {
-        n = publish_encode_head(p, c->proto, head, bound);
-        assert(n > 0 && n <= bound);
-        outq_commit(&c->out, n);
-    } else {
-        head = mem_try_alloc(bound);
-        if (head == NULL) {
-            client_refuse(c, REASON_SERVER_UNAVAILABLE, "no memory for its output");
-            return false;
-        }
-        n = publish_encode_head(p, c->proto, head, bound);
+    return blob != NULL && p->payload_n >= SHARE_FROM ? outq_append_blob(&c->out, pool, blob, 0, p->payload_n)
+                                                      : outq_append(&c->out, pool, payload, p->payload_n);
+}
+
+/* The rare long head: topic and properties that don't fit a chunk of output. 0: see *result. */
+static size_t append_long_head(struct client *c, struct publish_out *p, size_t bound, enum publish_result *result)
+{
+    uint8_t *head = mem_try_alloc(bound);
+    struct bytes topic = p->topic;
+    size_t n = 0;
+    *result = PUBLISH_CLOSING;
+    if (head == NULL)
+        client_cut(c, "no memory for its output");
+    else if ((n = write_head(c, p, head)) == 0)
+        *result = too_large(c, topic, bound + p->payload_n);
+    else
         client_append(c, head, n);
-        mem_free(head);
-        if (c->state == CLIENT_CLOSING)
-            return false;
+    mem_free(head);
+    return c->state == CLIENT_CLOSING ? 0 : n;
+}
+
+enum publish_result client_publish(struct client *c, struct publish_out *p, const uint8_t *payload, struct blob *blob)
+{
+    size_t bound = PUBLISH_OUT_FIXED + p->topic.n + p->forward.n, n;
+    uint8_t *room = bound <= OUTQ_ROOM ? outq_reserve(&c->out, &c->shard->pool, bound) : NULL;
+    if (room != NULL) {
+        struct bytes topic = p->topic;
+        n = write_head(c, p, room);
+        if (n == 0)
+            return too_large(c, topic, bound + p->payload_n);
+        outq_commit(&c->out, n);
+        count_add(&c->shard->count.bytes_out, (int64_t)n);
+    } else {
+        enum publish_result result;
+        n = append_long_head(c, p, bound, &result);
+        if (n == 0)
+            return result;
     }
-    bool ok = blob != NULL && p->payload.n >= SHARE_FROM ? outq_append_blob(&c->out, pool, blob, 0, p->payload.n)
-                                                         : outq_append(&c->out, pool, p->payload.p, p->payload.n);
-    if (!ok) {
-        outq_fini(&c->out, pool);
-        client_refuse(c, REASON_SERVER_UNAVAILABLE, "no memory for its output");
-        return false;
+    if (!append_payload(c, p, payload, blob)) {
+        client_cut(c, "no memory for its output");
+        return PUBLISH_CLOSING;
     }
-    count_add(&c->shard->count.bytes_out, (int64_t)(n + p->payload.n));
+    count_add(&c->shard->count.bytes_out, (int64_t)p->payload_n);
     count_add(&c->shard->count.sent, 1);
     client_wake(c);
-    return c->state == CLIENT_UP;
+    return c->state == CLIENT_UP ? PUBLISH_SENT : PUBLISH_CLOSING;
 }
 
 void client_output(struct client *c, msec now)
@@ -340,15 +427,49 @@ void client_refuse(struct client *c, enum reason reason, const char *why)
     client_refuse_hint(c, reason, why, NULL);
 }
 
-void client_refuse_hint(struct client *c, enum reason reason, const char *why, const char *hint)
+void client_explain(const struct client *c, struct props *p, const char *why)
 {
-    if (c->state == CLIENT_CLOSING)
+    if (why == NULL || c->v5 == NULL || c->v5->quiet)
         return;
+    p->has |= 1ull << PROP_REASON_STRING;
+    p->reason_string = bytes_str(why);
+}
+
+/* DISCONNECT, where the version has one for servers and CONNACK has left before it. */
+static void say_goodbye(struct client *c, enum reason reason, const char *why)
+{
+    if (c->state != CLIENT_UP || !proto_traits(c->proto)->goodbye || c->ready > c->shard->committed)
+        return;
+    struct packet p = {.type = PACKET_DISCONNECT};
+    p.end.reason = reason_allowed(reason, PACKET_DISCONNECT) ? reason : REASON_UNSPECIFIED;
+    client_explain(c, &p.end.props, why);
+    if (client_too_large(c, packet_encode(&p, c->proto, NULL, 0)))
+        p.end.props.has = 0;
+    client_send(c, &p);
+}
+
+static void end(struct client *c, enum reason reason, const char *why, const char *hint)
+{
     c->end_reason = reason;
     c->end_why = why;
     c->end_hint = hint;
     c->state = CLIENT_CLOSING;
     client_wake(c);
+}
+
+void client_refuse_hint(struct client *c, enum reason reason, const char *why, const char *hint)
+{
+    if (c->state != CLIENT_CLOSING)
+        say_goodbye(c, reason, why);
+    if (c->state != CLIENT_CLOSING) /* the goodbye may have failed */
+        end(c, reason, why, hint);
+}
+
+void client_cut(struct client *c, const char *why)
+{
+    outq_fini(&c->out, &c->shard->pool); /* a part of a packet must not go out */
+    if (c->state != CLIENT_CLOSING)
+        end(c, REASON_SERVER_UNAVAILABLE, why, NULL);
 }
 
 void client_end(struct client *c, enum reason reason, msec now)
@@ -393,10 +514,7 @@ void client_detach(struct client *c)
     struct session *session = c->session;
     if (session == NULL)
         return;
-    if (c->will != NULL && c->end_reason != REASON_SERVER_SHUTTING_DOWN)
-        will_publish(c);
-    will_free(c->will);
-    c->will = NULL;
+    will_leave(c);
     client_drop_answers(c);
     replay_free_all(c);
     c->session = NULL;
@@ -453,7 +571,7 @@ void client_set_keep_alive(struct client *c)
 void client_timer(struct client *c)
 {
     msec now = c->shard->now;
-    if (c->state == CLIENT_NEW) {
+    if (c->state == CLIENT_NEW || c->state == CLIENT_EXCHANGE) {
         client_refuse(c, REASON_UNSPECIFIED,
                       c->handshaking ? "the TLS handshake was not done within connect_timeout"
                                      : "no CONNECT within connect_timeout");

@@ -41,12 +41,23 @@
 #define CONNECT_MAX (384u * 1024)
 /* While more than this of a packet is outstanding, its bytes count for the keep-alive, not only its end. */
 #define SLOW_PACKET 1024u
+/* What a client of 5.0 may have unanswered here, and the most that we ever have unanswered there. */
+#define RECEIVE_MAXIMUM 1000u
+/* Topic aliases of a connection: how many a client may set, and the bytes of their topics in all; how many we set. */
+#define ALIAS_IN_MAX 64u
+#define ALIAS_IN_BYTES (64u * 1024)
+#define ALIAS_OUT_MAX 32u
+/* Properties of one packet, in bytes. */
+#define PROPS_MAX (64u * 1024)
+/* Expired retained messages are looked for so often, ms, and so many are deleted in one hold of the lock. */
+#define EXPIRE_EVERY 1000u
+#define EXPIRE_AT_ONCE 1000u
 /* Slices of a walk over retained messages: nodes a hold of the lock, holds a turn. */
 #define REPLAY_NODES 256u
 #define REPLAY_SLICES 16u
 
 /* The tag of a timer: what it is embedded in. */
-enum { TIMER_CLIENT, TIMER_SESSION };
+enum { TIMER_CLIENT, TIMER_SESSION, TIMER_WILL, TIMER_RETAINED };
 
 struct broker {
     struct limits limits;
@@ -85,8 +96,11 @@ struct shard {
     struct list waiting;  /* clients with answers that wait for a commit */
     uint64_t committed;   /* numbers the store has answered for */
     uint64_t need;        /* the highest number that the work in hand has to wait for */
-    unsigned large;       /* clients with a large CONNECT that is not yet dealt with */
-    bool woke;            /* somebody was woken since the last shard_turn_end */
+    struct timer expire;  /* retained messages that expire */
+    uint8_t *scratch;     /* see shard_scratch */
+    size_t scratch_cap;
+    unsigned large; /* clients with a large CONNECT that is not yet dealt with */
+    bool woke;      /* somebody was woken since the last shard_turn_end */
     msec now;
     struct counters count;
 };
@@ -124,7 +138,8 @@ static inline struct bytes message_payload(const struct message *m)
 /* A publication on its way: views into the publisher's packet, and what was made of it so far. */
 struct pub {
     struct bytes topic, props, payload;
-    struct bytes raw; /* a whole packet of 3.x, QoS 0, not retained, that can go out as it came in; or empty */
+    struct bytes raw; /* a whole packet, QoS 0, not retained, that can go out as it came in; or empty */
+    bool raw_props;   /* raw has a property section: it is of 5.0 */
     uint8_t qos;
     bool retain;
     msec expires;
@@ -189,11 +204,13 @@ struct session {
     uint64_t next_row;
     uint32_t ids_free; /* so many ids from next_id on are not in use, surely */
     uint16_t next_id;
-    uint32_t expiry; /* seconds; 0: ends with its connection */
+    uint32_t expiry;          /* seconds; 0: ends with its connection */
+    struct client_will *will; /* of a connection that is gone: waits for its delay to pass */
     uint64_t dropped;
     msec told_full;
     struct timer timer;
     uint32_t id_n;
+    bool ends; /* with its connection, as the client said at last; until then it counts as one that is stored */
     uint8_t id[];
 };
 
@@ -246,8 +263,9 @@ void session_clear_queues(struct session *s);
 
 /* ----------------------------------------------------------------- routing */
 
-/* Sends p to all who want it, on this shard and (by mail) on others; keeps it where it is retained. */
-void route(struct shard *s, struct pub *p);
+/* Sends p to all who want it, on this shard and (by mail) on others; keeps it where it is retained. False: nobody
+ * does. */
+bool route(struct shard *s, struct pub *p);
 /* Adds p for n matches of another shard to the outgoing mail. */
 void mail_add(struct shard *s, unsigned to, const struct pub *p, const struct match *m, uint32_t n);
 /* Pushes what was gathered; true if there was any. */
@@ -262,16 +280,22 @@ void mail_free_all(struct shard *s);
 
 /* What truly differs between versions; all else is read up into the terms of 5.0. */
 struct proto_traits {
+    const char *name;
     bool filter_codes; /* an invalid filter is answered with a code; else the connection is closed */
     bool session_flag; /* CONNACK can say that a session is present */
+    bool goodbye;      /* DISCONNECT can be sent by a server */
+    bool own_terms;    /* CONNECT and CONNACK have properties: window, keep-alive and client id are agreed upon */
+    bool any_id;       /* an empty client id is fine even for a session that is kept */
+    bool empty_clean;  /* an empty client id is fine with a clean session */
 };
 
 const struct proto_traits *proto_traits(enum proto proto);
 
 enum client_state {
-    CLIENT_NEW,    /* nothing but CONNECT may come */
-    CLIENT_AUTH,   /* waits for the authoriser */
-    CLIENT_MOVING, /* on its way to its session's shard */
+    CLIENT_NEW,      /* nothing but CONNECT may come */
+    CLIENT_AUTH,     /* waits for the authoriser */
+    CLIENT_EXCHANGE, /* enhanced authentication: nothing but AUTH and DISCONNECT may come */
+    CLIENT_MOVING,   /* on its way to its session's shard */
     CLIENT_UP,
     CLIENT_CLOSING,
 };
@@ -294,11 +318,25 @@ struct replay {
     uint64_t need;
 };
 
-/* The will of a connection: one block. */
+/* The will of a connection: one block. Later it may be the session's, until its delay has passed. */
 struct client_will {
     struct bytes topic, props, payload;
+    struct session *session; /* while it waits for its delay */
+    struct timer timer;
+    uint32_t delay, expiry; /* seconds; expiry: of the message, with has_expiry */
     uint8_t qos;
-    bool retain;
+    bool retain, has_expiry;
+};
+
+/* What only connections of 5.0 have. */
+struct client_v5 {
+    uint32_t max_packet; /* what the client takes */
+    uint32_t unacked;    /* QoS 1 publications of the client whose PUBACK waits */
+    uint16_t alias_max;  /* what the client takes */
+    bool quiet;          /* no reason strings, please */
+    struct alias_in *alias_in;
+    struct alias_out *alias_out;
+    struct client_auth *auth; /* the method of its enhanced authentication, and what is under way */
 };
 
 /* What CONNECT said, until the session is attached: a copy of the packet, and the views into it. */
@@ -318,6 +356,7 @@ struct client {
     struct rights *rights;
     struct connect_wait *wait;
     struct client_will *will;
+    struct client_v5 *v5; /* NULL: 3.x */
     struct outq out;
     struct list gate;         /* struct gated */
     struct list replays;      /* struct replay */
@@ -352,6 +391,8 @@ void client_answer(struct client *c, const struct packet *p, uint64_t need);
  * False: no memory, neither will be. */
 bool client_answer_routing(struct client *c, const struct packet *p, uint64_t need, struct message *route);
 void client_answer_ack(struct client *c, enum packet_type type, uint16_t id, enum reason reason, uint64_t need);
+/* A refusal, with a reason in words where the client wants it. */
+void client_answer_refusal(struct client *c, enum packet_type type, uint16_t id, enum reason reason, const char *why);
 /* Forgets what waits: the connection ends. A QoS 2 publication that was not routed will be sent again as a new one. */
 void client_drop_answers(struct client *c);
 /* Releases answers that are committed by now. */
@@ -365,8 +406,22 @@ void client_free(struct client *c);
 /* Its CONNECT is dealt with: another client may have a large one. */
 void client_give_large(struct client *c);
 void client_timer(struct client *c);
-/* Appends a PUBLISH. False: no memory; the connection is being closed. */
-bool client_publish(struct client *c, const struct packet_publish *p, struct blob *blob);
+enum publish_result {
+    PUBLISH_SENT,
+    PUBLISH_CLOSING,   /* no memory: the connection is being closed */
+    PUBLISH_TOO_LARGE, /* for this client: to be forgotten; it was logged and counted */
+};
+/* Appends a PUBLISH with the payload of that size; blob: where the payload lies in one. */
+enum publish_result client_publish(struct client *c, struct publish_out *p, const uint8_t *payload, struct blob *blob);
+/* Is a packet of n bytes more than the client takes? */
+static inline bool client_too_large(const struct client *c, size_t n)
+{
+    return c->v5 != NULL && n > c->v5->max_packet;
+}
+/* A reason string for p's properties, where the client wants them and knows them. */
+void client_explain(const struct client *c, struct props *p, const char *why);
+/* Its output is broken off: nothing can be said any more. */
+void client_cut(struct client *c, const char *why);
 
 /* Handlers: one a packet type, for connections that are up. The packet is decoded and checked whole. */
 void on_connect(struct client *c, const struct frame *f);
@@ -381,11 +436,58 @@ void on_subscribe(struct client *c, const struct packet *p);
 void on_unsubscribe(struct client *c, const struct packet *p);
 /* Goes on with CONNECT: on the session's own shard, the user being known. */
 void connect_attach(struct client *c);
-void connect_authenticated(struct client *c, enum reason result, struct rights *rights);
+/* Refuses a CONNECT: CONNACK with the reason, then the end. why, hint: constant. */
+void connect_refuse(struct client *c, enum reason reason, const char *why, const char *hint);
+/* The user is known, rights (a reference) are taken: to the session's shard, and attach. */
+void connect_proceed(struct client *c, struct rights *rights);
 
-struct client_will *will_new(const struct will *w);
+/* Enhanced authentication: its first step (CLIENT_EXCHANGE, or refused), and AUTH at any time. */
+void auth_begin(struct client *c);
+void on_auth(struct client *c, const struct packet *p);
+/* What CONNACK has to say of it. */
+void auth_connack(const struct client *c, struct props *p);
+void auth_free(struct client *c);
+
+/* NULL without memory. */
+struct client_will *will_new(struct shard *s, const struct will *w);
 void will_free(struct client_will *w);
-void will_publish(struct client *c);
+/* The connection ends without having taken its will back: publishes it, or leaves it to the session for its delay. */
+void will_leave(struct client *c);
+/* The session's will: its delay has passed, or the session ends. */
+void will_due(struct session *n);
+/* The client is back in time. */
+void will_cancel(struct session *n);
+
+/* Sets an alias of the client; makes the table on first use. REASON_SUCCESS, or why not. */
+enum reason alias_in_set(struct alias_in **table, uint16_t alias, struct bytes topic);
+/* Empty: not set. */
+struct bytes alias_in_get(const struct alias_in *table, uint16_t alias);
+void alias_in_free(struct alias_in *table);
+/* NULL without memory. */
+struct alias_out *alias_out_new(uint16_t client_maximum);
+/* The alias to send with topic, 0 for none. known: the client has it already; else alias_out_set follows when the
+ * packet is on its way. */
+uint16_t alias_out_choose(struct alias_out *t, const struct hash_key *key, struct bytes topic, bool *known);
+/* False without memory: the alias must not be used. */
+bool alias_out_set(struct alias_out *t, uint16_t alias, struct bytes topic);
+void alias_out_free(struct alias_out *t);
+
+/*
+ * What the properties of a PUBLISH ask for: sets the topic from its alias, the expiry, and the properties to pass on
+ * (valid until the next call on this shard). False: refused.
+ */
+bool publish_terms(struct client *c, const struct packet_publish *p, struct pub *pub);
+/* The section raw without properties of the ids in drop (1 << enum prop), in the shard's scratch where it has to be
+ * copied. False without memory. */
+bool props_without(struct shard *s, struct bytes raw, uint64_t has, uint64_t drop, struct bytes *out);
+/* Are these properties more than the limits allow? */
+bool props_too_many(const struct shard *s, const struct props *p);
+/* Seconds that are left of an expiry. */
+uint32_t expiry_left(msec expires, msec now);
+/* A retained message expires then: somebody has to delete it. */
+void shard_expect_expiry(struct shard *s, msec expires);
+/* n bytes to work in, until the next call; NULL without memory. */
+uint8_t *shard_scratch(struct shard *s, size_t n);
 
 /* Takes the cursor over. An unfinished walk of the same subscription ends. */
 void replay_add(struct client *c, struct retained_cursor *cursor, struct index_node *node, const struct sub_options *o,

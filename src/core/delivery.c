@@ -71,42 +71,59 @@ static void take_off(struct session *n, struct delivery *d)
         d->need = number;
 }
 
-static bool send_publish(struct session *n, const struct delivery *d)
+static void say_expiry(struct publish_out *o, msec expires, msec now)
 {
-    struct packet_publish p;
-    p.topic = message_topic(d->msg);
-    p.payload = message_payload(d->msg);
-    p.id = d->id;
-    p.qos = d->qos;
-    p.retain = d->retain;
-    p.dup = d->sent && d->qos > 0;
-    p.props.has = 0;
-    p.props.raw = (struct bytes){NULL, 0};
-    p.props.user_count = p.props.sub_id_count = 0;
-    return client_publish(n->client, &p, d->msg->blob);
+    o->has_expiry = expires != MSEC_NEVER;
+    o->expiry = o->has_expiry ? expiry_left(expires, now) : 0;
+}
+
+static enum publish_result send_publish(struct session *n, const struct delivery *d)
+{
+    const struct message *m = d->msg;
+    struct publish_out o;
+    o.topic = message_topic(m);
+    o.forward = message_props(m);
+    o.payload_n = m->payload_n;
+    o.sub_id = d->sub_id;
+    o.alias = 0;
+    o.id = d->id;
+    o.qos = d->qos;
+    o.retain = d->retain;
+    o.dup = d->sent && d->qos > 0;
+    say_expiry(&o, m->expires, n->shard->now);
+    return client_publish(n->client, &o, message_payload(m).p, m->blob);
+}
+
+/* Can p go out as it came in? */
+static bool as_it_came(const struct client *c, const struct pub *p, const struct delivery *d)
+{
+    if (p->raw.n == 0 || d->retain || d->sub_id > 0 || p->raw_props != (c->v5 != NULL))
+        return false;
+    return c->v5 == NULL || (c->v5->alias_out == NULL && p->raw.n <= c->v5->max_packet);
 }
 
 /* Sends p in the turn of its arrival, at QoS 0: from the publisher's packet into the output. */
-static void send_view(struct session *n, const struct pub *p, bool retain)
+static void send_view(struct session *n, const struct pub *p, const struct delivery *d)
 {
     struct client *c = n->client;
-    if (p->raw.n > 0 && !retain && c->proto < PROTO_5) {
+    if (as_it_came(c, p, d)) {
         client_append(c, p->raw.p, p->raw.n);
         count_add(&n->shard->count.sent, 1);
         client_wake(c);
         return;
     }
-    struct packet_publish out;
-    out.topic = p->topic;
-    out.payload = p->payload;
-    out.id = 0;
-    out.qos = 0;
-    out.retain = retain;
-    out.dup = false;
-    out.props.has = 0;
-    out.props.raw = (struct bytes){NULL, 0};
-    out.props.user_count = out.props.sub_id_count = 0;
-    client_publish(c, &out, p->blob);
+    struct publish_out o;
+    o.topic = p->topic;
+    o.forward = p->props;
+    o.payload_n = p->payload.n;
+    o.sub_id = d->sub_id;
+    o.alias = 0;
+    o.id = 0;
+    o.qos = 0;
+    o.retain = d->retain;
+    o.dup = false;
+    say_expiry(&o, p->expires, n->shard->now);
+    client_publish(c, &o, p->payload.p, p->blob);
 }
 
 static void lose(struct session *n, const char *why)
@@ -201,22 +218,73 @@ static void send_now(struct session *n, struct pub *p, const struct delivery *li
     if (session_durable(n))
         store_message(n, d);
     take_off(n, d);
-    if (!send_publish(n, d))
+    enum publish_result result = send_publish(n, d);
+    if (result == PUBLISH_TOO_LARGE)
+        session_done(n, n->inflight - 1);
+    if (result != PUBLISH_SENT)
         return;
     d->sent = true;
     n->unsent = n->inflight;
 }
 
+static void deliver(struct session *n, struct pub *p, const struct delivery *d)
+{
+    if (!may_send(n, d->qos))
+        enqueue(n, p, d);
+    else if (d->qos == 0)
+        send_view(n, p, d);
+    else
+        send_now(n, p, d);
+}
+
+/* Which subscriptions of one client count for a message of its own: those without "no local". */
+static bool counts(const struct session *n, const struct pub *p, const struct match *m)
+{
+    return !m->o.no_local || p->from != n->h;
+}
+
+/*
+ * A message that matches several subscriptions with identifiers carries them all [MQTT-3.3.4-3]: they stand in front of
+ * the properties of a copy that is for this session only.
+ */
+static void deliver_with_ids(struct session *n, const struct pub *p, const struct delivery *d, const struct match *m,
+                             uint32_t count)
+{
+    size_t cap = (size_t)count * 5 + p->props.n;
+    uint8_t *props = mem_try_alloc(cap);
+    if (props == NULL) {
+        lose(n, "no memory");
+        return;
+    }
+    struct wr w = wr_of(props, cap);
+    for (uint32_t i = 0; i < count; i++)
+        if (m[i].o.id > 0 && counts(n, p, &m[i]))
+            prop_write(&w, &(struct prop_item){.id = PROP_SUBSCRIPTION_ID, .num = m[i].o.id});
+    wr_bytes(&w, p->props.p, p->props.n);
+    assert(!w.bad);
+    struct pub own = *p;
+    own.raw = (struct bytes){NULL, 0};
+    own.props = bytes_of(props, (size_t)(w.p - props));
+    own.msg = NULL;
+    own.blob = p->blob != NULL ? blob_ref(p->blob) : NULL;
+    deliver(n, &own, d);
+    pub_fini(n->shard, &own);
+    mem_free(props);
+}
+
 void session_deliver(struct session *n, struct pub *p, const struct match *m, uint32_t count)
 {
     struct delivery d = {0};
+    uint32_t ids = 0;
     bool wanted = false;
     for (uint32_t i = 0; i < count; i++) {
-        if (m[i].o.no_local && p->from == n->h)
+        if (!counts(n, p, &m[i]))
             continue;
         wanted = true;
         d.qos = m[i].o.qos > d.qos ? m[i].o.qos : d.qos;
         d.retain = d.retain || (m[i].o.retain_as_published && p->retain);
+        d.sub_id = m[i].o.id > 0 ? m[i].o.id : d.sub_id;
+        ids += m[i].o.id > 0;
     }
     if (!wanted)
         return;
@@ -225,17 +293,17 @@ void session_deliver(struct session *n, struct pub *p, const struct match *m, ui
         return;
     if (d.qos == 0 && (n->client == NULL || n->client->state != CLIENT_UP))
         return;
-    if (!may_send(n, d.qos))
-        enqueue(n, p, &d);
-    else if (d.qos == 0)
-        send_view(n, p, d.retain);
-    else
-        send_now(n, p, &d);
+    if (ids < 2) {
+        deliver(n, p, &d);
+    } else {
+        d.sub_id = 0;
+        deliver_with_ids(n, p, &d, m, count);
+    }
 }
 
 bool session_send_retained(struct session *n, const struct retained_message *m, const struct sub_options *o)
 {
-    struct delivery d = {.qos = o->qos < m->qos ? o->qos : m->qos, .retain = true};
+    struct delivery d = {.qos = o->qos < m->qos ? o->qos : m->qos, .retain = true, .sub_id = o->id};
     if (n->client->out.bytes >= OUTPUT_HIGH)
         return false;
     if (d.qos > 0 && (n->inflight >= n->window || session_waiting(n) > 0))
@@ -248,30 +316,44 @@ bool session_send_retained(struct session *n, const struct retained_message *m, 
     if (m->payload != NULL && m->payload->n >= SHARE_FROM)
         p.blob = blob_ref(m->payload);
     if (d.qos == 0)
-        send_view(n, &p, true);
-    else if (may_send(n, d.qos))
-        send_now(n, &p, &d);
+        send_view(n, &p, &d);
     else
-        enqueue(n, &p, &d);
+        deliver(n, &p, &d);
     pub_fini(n->shard, &p);
     return true;
 }
 
-/* The next in-flight delivery that this connection has not been sent; false: it has to wait for the store. */
-static bool send_unsent(struct session *n)
+/* What a step of the output came to. */
+enum step { STEP_DONE, STEP_FULL, STEP_BLOCKED /* by the store */ };
+
+/*
+ * The next in-flight delivery that this connection has not been sent. There may be more of them than the client now
+ * takes at once: a PUBLISH waits for room then [MQTT-3.3.4-9], a PUBREL needs none.
+ */
+static enum step send_unsent(struct session *n)
 {
     struct delivery *d = ring_at(&n->deliveries, n->unsent);
     if (d->need > n->shard->committed)
-        return false;
+        return STEP_BLOCKED;
     if (d->released) {
         struct packet_ack ack = {.id = d->id};
         client_send(n->client, &(struct packet){.type = PACKET_PUBREL, .ack = ack});
-    } else if (!send_publish(n, d)) {
-        return true;
+    } else {
+        if (n->unsent >= n->window)
+            return STEP_FULL;
+        if (d->msg->expires <= n->shard->now && !d->sent) {
+            session_done(n, n->unsent);
+            return STEP_DONE;
+        }
+        enum publish_result result = send_publish(n, d);
+        if (result == PUBLISH_TOO_LARGE)
+            session_done(n, n->unsent);
+        if (result != PUBLISH_SENT)
+            return STEP_DONE;
     }
     d->sent = true;
     n->unsent++;
-    return true;
+    return STEP_DONE;
 }
 
 /* Messages lie where their publishers' turns left them: the one that will be touched next is asked for ahead. */
@@ -282,25 +364,25 @@ static void expect_message(const struct session *n, uint32_t i)
 }
 
 /* The next that waits: sent at QoS 0, else taken into flight. */
-static bool send_waiting(struct session *n)
+static enum step send_waiting(struct session *n)
 {
     struct delivery *d = ring_at(&n->deliveries, n->inflight);
     expect_message(n, n->inflight + 1);
     if (d->msg->expires <= n->shard->now) {
         drop_waiting(n);
-        return true;
+        return STEP_DONE;
     }
     if (d->qos > 0 && n->inflight >= n->window)
-        return false;
+        return STEP_FULL;
     if (d->qos == 0) {
-        if (!send_publish(n, d))
-            return false;
+        if (send_publish(n, d) == PUBLISH_CLOSING)
+            return STEP_FULL;
         drop_waiting(n);
-        return true;
+        return STEP_DONE;
     }
     uncount(n, d);
     take_off(n, d);
-    return true;
+    return STEP_DONE;
 }
 
 bool session_output(struct session *n)
@@ -310,12 +392,11 @@ bool session_output(struct session *n)
     while (c->state == CLIENT_UP && c->out.bytes < OUTPUT_HIGH) {
         if (c->ready > n->shard->committed)
             return true;
-        if (n->unsent < n->inflight) {
-            if (!send_unsent(n))
-                return true;
-        } else if (session_waiting(n) == 0 || !send_waiting(n)) {
+        if (n->unsent >= n->inflight && session_waiting(n) == 0)
             return false;
-        }
+        enum step step = n->unsent < n->inflight ? send_unsent(n) : send_waiting(n);
+        if (step != STEP_DONE)
+            return step == STEP_BLOCKED;
     }
     return false;
 }

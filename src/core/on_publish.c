@@ -25,11 +25,12 @@ static bool too_deep(const struct client *c, struct bytes topic)
     return topic.n >= max && topic_levels(topic) > max;
 }
 
-/* A packet of 3.x that can go out as it came in: QoS 0, not retained, with a length of the usual form. */
-static struct bytes reusable(const struct client *c, const struct frame *f)
+/* A packet that can go out as it came in: QoS 0, not retained, with a length of the usual form. */
+static struct bytes reusable(const struct frame *f)
 {
-    bool same = c->proto < PROTO_5 && (f->flags & 0x0f) == 0;
-    return same && f->raw.n == 1 + varint_size((uint32_t)f->body.n) + f->body.n ? f->raw : (struct bytes){NULL, 0};
+    return (f->flags & 0x0f) == 0 && f->raw.n == 1 + varint_size((uint32_t)f->body.n) + f->body.n
+               ? f->raw
+               : (struct bytes){NULL, 0};
 }
 
 /* QoS 2 of a session that is stored: routed after the commit which allows PUBREC, so that a crash can't make it twice.
@@ -71,46 +72,89 @@ static void publish_qos2(struct client *c, struct pub *p, uint16_t id)
         client_refuse(c, REASON_SERVER_UNAVAILABLE, "no memory");
         return;
     }
-    route(c->shard, p);
-    client_answer_ack(c, PACKET_PUBREC, id, REASON_SUCCESS, c->shard->need);
+    bool wanted = route(c->shard, p);
+    client_answer_ack(c, PACKET_PUBREC, id, wanted ? REASON_SUCCESS : REASON_NO_MATCHING_SUBSCRIBERS, c->shard->need);
+}
+
+/* The client keeps within what it may have unanswered here; 3.x has no such rule. */
+static bool within_quota(struct client *c, const struct packet_publish *p)
+{
+    if (c->v5 == NULL || c->v5->unacked + c->session->received.n < RECEIVE_MAXIMUM)
+        return true;
+    if (p->qos == 2 && id_set_has(&c->session->received, p->id))
+        return true;
+    client_refuse(c, REASON_RECEIVE_MAXIMUM_EXCEEDED, "more unanswered QoS 1 and 2 messages than the receive maximum");
+    return false;
+}
+
+/* Decodes and checks the packet, and makes a publication of it. False: refused, or not to be published. */
+static bool read_publish(struct client *c, const struct frame *f, struct packet_publish *p, struct pub *pub)
+{
+    enum reason r = publish_decode(f, c->proto, p);
+    if (r != REASON_SUCCESS) {
+        client_refuse(c, r, "a PUBLISH that breaks the rules of MQTT");
+        return false;
+    }
+    pub->topic = p->topic;
+    pub->payload = p->payload;
+    pub->props = (struct bytes){NULL, 0};
+    pub->raw = reusable(f);
+    pub->raw_props = proto_traits(c->proto)->own_terms;
+    pub->qos = p->qos;
+    pub->retain = p->retain;
+    pub->expires = MSEC_NEVER;
+    pub->from = c->session->h;
+    pub->msg = NULL;
+    pub->blob = NULL;
+    if (p->props.raw.n > 0 && !publish_terms(c, p, pub))
+        return false;
+    if (too_deep(c, pub->topic)) {
+        client_refuse(c, REASON_TOPIC_NAME_INVALID, "a topic deeper than max_topic_levels");
+        return false;
+    }
+    return p->qos == 0 || within_quota(c, p);
+}
+
+/* Its loop has more mail for another one than that has taken: nothing more is read from this client for now. */
+static void hold_back(struct client *c)
+{
+    struct shard *s = c->shard;
+    unsigned behind;
+    if (!mail_congested(s, &behind) || c->state != CLIENT_UP)
+        return;
+    c->paused = true;
+    list_push_back(&s->paused, &c->paused_link);
+}
+
+static void publish(struct client *c, struct pub *pub, uint16_t id)
+{
+    if (pub->qos == 2) {
+        publish_qos2(c, pub, id);
+        return;
+    }
+    bool wanted = route(c->shard, pub);
+    if (pub->qos == 1)
+        client_answer_ack(c, PACKET_PUBACK, id, wanted ? REASON_SUCCESS : REASON_NO_MATCHING_SUBSCRIBERS,
+                          c->shard->need);
 }
 
 void on_publish(struct client *c, const struct frame *f)
 {
     struct shard *s = c->shard;
     struct packet_publish p;
-    enum reason r = publish_decode(f, c->proto, &p);
-    if (r != REASON_SUCCESS || too_deep(c, p.topic)) {
-        client_refuse(c, r != REASON_SUCCESS ? r : REASON_TOPIC_NAME_INVALID,
-                      r != REASON_SUCCESS ? "a PUBLISH that breaks the rules of MQTT"
-                                          : "a topic deeper than max_topic_levels");
+    struct pub pub;
+    if (!read_publish(c, f, &p, &pub))
         return;
-    }
     count_add(&s->count.received, 1);
-    struct pub pub = {.topic = p.topic,
-                      .payload = p.payload,
-                      .raw = reusable(c, f),
-                      .qos = p.qos,
-                      .retain = p.retain,
-                      .expires = MSEC_NEVER,
-                      .from = c->session->h};
     s->need = 0;
-    bool ok = allowed(c, p.topic);
-    enum reason answer = ok ? REASON_SUCCESS : REASON_NOT_AUTHORIZED;
-    if (p.qos == 2 && ok)
-        publish_qos2(c, &pub, p.id);
-    else if (ok)
-        route(s, &pub);
-    if (p.qos == 1)
-        client_answer_ack(c, PACKET_PUBACK, p.id, answer, s->need);
-    else if (p.qos == 2 && !ok)
-        client_answer_ack(c, PACKET_PUBREC, p.id, answer, 0);
+    if (allowed(c, pub.topic))
+        publish(c, &pub, p.id);
+    else if (p.qos > 0)
+        client_answer_refusal(c, p.qos == 1 ? PACKET_PUBACK : PACKET_PUBREC, p.id, REASON_NOT_AUTHORIZED,
+                              "no publish rule of the user grants it, or a deny rule takes it");
     pub_fini(s, &pub);
-    unsigned behind;
-    if (s->has_mail && mail_congested(s, &behind) && c->state == CLIENT_UP) {
-        c->paused = true;
-        list_push_back(&s->paused, &c->paused_link);
-    }
+    if (s->has_mail)
+        hold_back(c);
 }
 
 static void acknowledged(struct session *n, uint16_t id)

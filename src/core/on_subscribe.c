@@ -28,21 +28,28 @@ static enum reason check_filter(const struct client *c, const struct filter_requ
     return REASON_SUCCESS;
 }
 
+/* Retain handling: always, only for a new subscription, never [MQTT-3.3.1-9..11]. */
+static bool wants_retained(const struct filter_request *f, enum index_result r)
+{
+    return r != INDEX_NO_MEMORY && (f->retain_handling == 0 || (f->retain_handling == 1 && r == INDEX_NEW));
+}
+
 /* Enters the filter and notes where the retained messages stand, in one step that no retained PUBLISH comes between. */
-static enum index_result enter(struct client *c, struct bytes filter, const struct sub_options *o,
+static enum index_result enter(struct client *c, const struct filter_request *f, const struct sub_options *o,
                                struct index_node **node, struct retained_cursor **cursor)
 {
+    struct bytes filter = f->filter;
     struct broker *b = c->shard->b;
     retained_read_lock(b->retained);
     enum index_result r = index_add(b->index, filter, c->session->h, *o, node);
     *cursor = NULL;
-    if (r != INDEX_NO_MEMORY)
+    if (wants_retained(f, r))
         *cursor = retained_cursor_new(b->retained, filter, retained_number(b->retained));
     retained_unlock(b->retained);
     return r;
 }
 
-static enum reason subscribe_one(struct client *c, const struct filter_request *f)
+static enum reason subscribe_one(struct client *c, const struct filter_request *f, uint32_t sub_id)
 {
     struct session *n = c->session;
     struct shard *s = c->shard;
@@ -51,10 +58,11 @@ static enum reason subscribe_one(struct client *c, const struct filter_request *
         return r;
     if (n->subs_n >= s->b->limits.max_subscriptions && index_find(s->b->index, f->filter, n->h) == NULL)
         return REASON_QUOTA_EXCEEDED;
-    struct sub_options o = {.qos = f->qos, .no_local = f->no_local, .retain_as_published = f->retain_as_published};
+    struct sub_options o = {
+        .id = sub_id, .qos = f->qos, .no_local = f->no_local, .retain_as_published = f->retain_as_published};
     struct index_node *node;
     struct retained_cursor *cursor;
-    enum index_result entered = enter(c, f->filter, &o, &node, &cursor);
+    enum index_result entered = enter(c, f, &o, &node, &cursor);
     if (entered == INDEX_NO_MEMORY)
         return REASON_UNSPECIFIED;
     if (entered == INDEX_NEW && !session_add_sub(n, node)) {
@@ -68,6 +76,7 @@ static enum reason subscribe_one(struct client *c, const struct filter_request *
                                     .kind = STORE_SUBSCRIBE,
                                     .topic = f->filter,
                                     .qos = f->qos,
+                                    .sub_id = sub_id,
                                     .sub_flags = (uint8_t)((f->no_local ? 1 : 0) | (f->retain_as_published ? 2 : 0))});
     if (cursor != NULL)
         replay_add(c, cursor, node, &o, need);
@@ -101,8 +110,9 @@ static void log_refused(const struct client *c, struct bytes filter, enum reason
               LF_BYTES("filter", filter), LF_STR("reason", why), LF_STR(hint != NULL ? "hint" : NULL, hint));
 }
 
-static enum reason unsubscribe_one(struct client *c, const struct filter_request *f)
+static enum reason unsubscribe_one(struct client *c, const struct filter_request *f, uint32_t sub_id)
 {
+    (void)sub_id;
     struct session *n = c->session;
     struct index *x = c->shard->b->index;
     if (!filter_valid(f->filter))
@@ -118,31 +128,51 @@ static enum reason unsubscribe_one(struct client *c, const struct filter_request
     return REASON_SUCCESS;
 }
 
+/* The reason in words is that of the first filter that was refused. */
+static void answer_codes(struct client *c, struct packet *p, enum reason refused)
+{
+    const char *hint;
+    if (refused != REASON_SUCCESS)
+        client_explain(c, &p->suback.props, refusal_in_words(refused, &hint));
+    if (client_too_large(c, packet_encode(p, c->proto, NULL, 0)))
+        p->suback.props.has = 0;
+    client_answer(c, p, c->shard->need);
+}
+
 /* Does one after the other of the list, and answers with a code for each. */
 static void do_all(struct client *c, const struct packet *p, enum packet_type answer,
-                   enum reason (*one)(struct client *c, const struct filter_request *f))
+                   enum reason (*one)(struct client *c, const struct filter_request *f, uint32_t sub_id))
 {
     const struct packet_subscribe *list = &p->subscribe;
     if (!filters_fit(c, p->type, list)) {
         client_refuse(c, REASON_TOPIC_FILTER_INVALID, "an invalid topic filter");
         return;
     }
+    if (props_too_many(c->shard, &list->props)) {
+        client_refuse_hint(c, REASON_QUOTA_EXCEEDED, "a packet with too many properties",
+                           "raise max_user_properties in [limits], or let the client send fewer");
+        return;
+    }
+    uint32_t sub_id = props_has(&list->props, PROP_SUBSCRIPTION_ID) ? list->props.sub_id : 0;
     uint8_t *codes = mem_try_alloc(list->count);
     if (codes == NULL) {
         client_refuse(c, REASON_SERVER_UNAVAILABLE, "no memory");
         return;
     }
     c->shard->need = 0;
+    enum reason refused = REASON_SUCCESS;
     struct rd r = rd_of(list->filters);
     struct filter_request f;
     for (size_t i = 0; filter_next(&r, p->type, c->proto, &f); i++) {
-        enum reason code = one(c, &f);
-        if (code >= REASON_UNSPECIFIED)
+        enum reason code = one(c, &f, sub_id);
+        if (code >= REASON_UNSPECIFIED) {
             log_refused(c, f.filter, code);
+            refused = refused != REASON_SUCCESS ? refused : code;
+        }
         codes[i] = (uint8_t)code;
     }
     struct packet_suback ack = {.id = list->id, .codes = bytes_of(codes, list->count)};
-    client_answer(c, &(struct packet){.type = answer, .suback = ack}, c->shard->need);
+    answer_codes(c, &(struct packet){.type = answer, .suback = ack}, refused);
     mem_free(codes);
 }
 

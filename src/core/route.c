@@ -33,6 +33,7 @@ static void keep_retained(struct shard *s, struct pub *p)
     enum retained_result result = m.payload == NULL ? RETAINED_NO_MEMORY : retained_put(r, &m);
     blob_unref(props);
     if (result == RETAINED_STORED) {
+        shard_expect_expiry(s, p->expires);
         uint64_t number = s->store->put(s->store_ctx, s->number, &record);
         if (p->qos > 0)
             s->need = number;
@@ -44,7 +45,7 @@ static void keep_retained(struct shard *s, struct pub *p)
         LF_STR("hint", "raise max_retained_messages or max_retained_bytes in [limits], or delete what is not needed"));
 }
 
-void route(struct shard *s, struct pub *p)
+bool route(struct shard *s, struct pub *p)
 {
     const struct matches *all;
     if (p->retain) {
@@ -59,7 +60,7 @@ void route(struct shard *s, struct pub *p)
         count_add(&s->count.dropped, 1);
         log_event(LOG_ERROR, "memory.exhausted", LF_STR("what", "a message was not routed"),
                   LF_BYTES("topic", p->topic));
-        return;
+        return false;
     }
     const struct match *m = all->v;
     if (all->n > 1 && p->payload.n >= SHARE_FROM)
@@ -78,4 +79,5 @@ void route(struct shard *s, struct pub *p)
         if (session != NULL)
             session_deliver(session, p, m + i, n);
     }
+    return all->n > 0;
 }

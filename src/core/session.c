@@ -46,6 +46,7 @@ struct session *session_new(struct shard *s, struct bytes id, struct rights *rig
 
 void session_end(struct session *n)
 {
+    will_due(n);
     if (session_durable(n))
         session_store(n, &(struct store_record){.kind = STORE_SESSION_END});
     session_free(n);
@@ -59,6 +60,7 @@ void session_free(struct session *n)
         index_remove(s->b->index, n->subs[i].node, n->h);
     count_add(&s->count.subscriptions, -(int64_t)n->subs_n);
     mem_free(n->subs);
+    will_cancel(n);
     session_clear_queues(n);
     id_set_fini(&n->received);
     heap_cancel(&s->timers, &n->timer);
@@ -73,7 +75,7 @@ void session_detach(struct session *n)
 {
     n->client = NULL;
     ring_trim(&n->deliveries);
-    if (!session_durable(n)) {
+    if (!session_durable(n) || n->ends) {
         session_end(n);
         return;
     }

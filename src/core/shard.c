@@ -6,6 +6,9 @@
 
 #include <assert.h>
 
+/* A turn may leave so much of its scratch memory. */
+#define SCRATCH_KEEP 4096u
+
 struct shard *shard_new(struct broker *b, unsigned number, const struct shard_env *env, const struct store_ops *store,
                         void *store_ctx)
 {
@@ -27,6 +30,7 @@ struct shard *shard_new(struct broker *b, unsigned number, const struct shard_en
         list_init(&s->out[i].items);
     list_init(&s->paused);
     list_init(&s->waiting);
+    s->expire.tag = TIMER_RETAINED;
     return s;
 }
 
@@ -49,6 +53,7 @@ void shard_free(struct shard *s)
     slots_fini(&s->clients);
     pool_fini(&s->pool);
     mem_free(s->out);
+    mem_free(s->scratch);
     mem_free(s);
 }
 
@@ -73,16 +78,58 @@ void shard_mail(struct shard *s, msec now)
     }
 }
 
+/* Deletes what has expired; looked for in steps, since nobody is given an expired one anyway. */
+static void expire_retained(struct shard *s)
+{
+    struct retained *r = s->b->retained;
+    retained_write_lock(r);
+    retained_expire(r, s->now, EXPIRE_AT_ONCE);
+    msec next = retained_next_expiry(r);
+    retained_unlock(r);
+    shard_expect_expiry(s, next);
+}
+
+void shard_expect_expiry(struct shard *s, msec expires)
+{
+    if (expires == MSEC_NEVER)
+        return;
+    msec soonest = s->now + EXPIRE_EVERY;
+    msec due = expires > soonest ? expires : soonest;
+    if (!timer_is_set(&s->expire) || due < s->expire.due)
+        heap_set(&s->timers, &s->expire, due);
+}
+
 void shard_tick(struct shard *s, msec now)
 {
     s->now = now;
     struct timer *t;
     while ((t = heap_pop(&s->timers, now)) != NULL) {
-        if (t->tag == TIMER_CLIENT)
+        switch (t->tag) {
+        case TIMER_CLIENT:
             client_timer(container_of(t, struct client, timer));
-        else
+            break;
+        case TIMER_SESSION:
             session_end(container_of(t, struct session, timer));
+            break;
+        case TIMER_WILL:
+            will_due(container_of(t, struct client_will, timer)->session);
+            break;
+        default:
+            expire_retained(s);
+        }
     }
+}
+
+uint8_t *shard_scratch(struct shard *s, size_t n)
+{
+    if (n <= s->scratch_cap)
+        return s->scratch;
+    uint8_t *p = mem_try_realloc(s->scratch, n);
+    if (p == NULL)
+        return NULL;
+    s->scratch = p;
+    s->scratch_cap = n;
+    return p;
 }
 
 msec shard_next_deadline(const struct shard *s)
@@ -94,6 +141,11 @@ bool shard_turn_end(struct shard *s, msec now)
 {
     s->now = now;
     s->woke = false;
+    if (s->scratch_cap > SCRATCH_KEEP) {
+        mem_free(s->scratch);
+        s->scratch = NULL;
+        s->scratch_cap = 0;
+    }
     s->store->turn_end(s->store_ctx, s);
     bool mail = mail_push(s);
     return mail || s->woke;

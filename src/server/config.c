@@ -17,7 +17,7 @@
 #include "sotto/codec/packet.h"
 #include "sotto/store/ini_lines.h"
 
-#define ANY_VERSION ((1 << PROTO_31) | (1 << PROTO_311))
+#define ANY_VERSION (1 << PROTO_31 | 1 << PROTO_311 | 1 << PROTO_5)
 #define LISTENER_PREFIX "listener."
 
 struct seen {

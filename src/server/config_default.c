@@ -59,7 +59,7 @@ static void add(struct config *c, const char *name, const char *address, bool tl
     l->port = tls ? 8883 : 1883;
     l->tls = tls;
     l->anonymous = true;
-    l->versions = (1 << PROTO_31) | (1 << PROTO_311);
+    l->versions = (1 << PROTO_31) | (1 << PROTO_311) | (1 << PROTO_5);
     l->cert = tls ? join(c->data_dir, "server.crt") : NULL;
     l->key = tls ? join(c->data_dir, "server.key") : NULL;
 }

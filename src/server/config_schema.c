@@ -30,7 +30,8 @@ static const struct config_choice policies[] = {{"drop_oldest", QUEUE_DROP_OLDES
                                                 {"disconnect", QUEUE_DISCONNECT},
                                                 {NULL, 0}};
 static const struct config_choice protocols[] = {{"mqtt", 0}, {NULL, 0}};
-static const struct config_choice versions[] = {{"3.1", 1 << PROTO_31}, {"3.1.1", 1 << PROTO_311}, {NULL, 0}};
+static const struct config_choice versions[] = {
+    {"3.1", 1 << PROTO_31}, {"3.1.1", 1 << PROTO_311}, {"5", 1 << PROTO_5}, {NULL, 0}};
 static const struct config_choice tls_versions[] = {{"1.2", TLS_1_2}, {"1.3", TLS_1_3}, {NULL, 0}};
 
 const char *const config_sections[] = {"broker", "log", "auth", "limits", "listener.NAME", NULL};
@@ -61,7 +62,9 @@ const struct config_key config_keys[] = {
     {"limits", "max_packet_size", VALUE_SIZE, GLOBAL(limits.max_packet_size), 64, 256 * MIB, NULL, "1M", NULL,
      "The largest packet a client may send, header included."},
     {"limits", "max_inflight", VALUE_NUMBER, GLOBAL(limits.max_inflight), 1, 65535, NULL, "20", NULL,
-     "QoS 1 and 2 messages that are sent to a session and not acknowledged yet."},
+     "QoS 1 and 2 messages that are sent to a session and not acknowledged yet. Clients of MQTT 5.0 say it themselves "
+     "(at "
+     "most 1000)."},
     {"limits", "max_queued_messages", VALUE_NUMBER, GLOBAL(limits.max_queued_messages), 1, 100000000, NULL, "1000",
      NULL, "Messages of QoS 1 and 2 that wait for a session, behind those in flight."},
     {"limits", "max_queued_bytes", VALUE_SIZE, GLOBAL(limits.max_queued_bytes), KIB, 1024 * GIB, NULL, "16M", NULL,
@@ -76,8 +79,10 @@ const struct config_key config_keys[] = {
      "Subscriptions a session."},
     {"limits", "max_topic_levels", VALUE_NUMBER, GLOBAL(limits.max_topic_levels), 1, 65535, NULL, "200", NULL,
      "Levels (the parts between slashes) of a topic or filter."},
+    {"limits", "max_user_properties", VALUE_NUMBER, GLOBAL(limits.max_user_properties), 0, 65535, NULL, "64", NULL,
+     "User properties in one packet of MQTT 5.0."},
     {"limits", "max_keepalive", VALUE_SECONDS, GLOBAL(limits.max_keepalive), 0, 65535, NULL, "0", NULL,
-     "The longest keep-alive a client may ask for; 0: no limit."},
+     "The longest keep-alive a client may ask for; 0: no limit. Clients of MQTT 5.0 are told to use it."},
     {"limits", "max_session_expiry", VALUE_SECONDS, GLOBAL(limits.max_session_expiry), 0, 49710 * DAY, NULL, "60d",
      NULL, "How long a session outlives its connection at most, those of 3.1 and 3.1.1 too."},
     {"listener", "address", VALUE_ADDRESS, LISTENER(address), 0, 0, NULL, "::", NULL,

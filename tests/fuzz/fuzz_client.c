@@ -171,6 +171,7 @@ static void begin(struct run *u)
     l.max_retained_bytes = 5000;
     l.max_subscriptions = 6;
     l.max_topic_levels = 6;
+    l.max_user_properties = 4;
     l.max_session_expiry = 20;
     u->r = rig_new(2, &l, (enum rig_commits)(options >> 4 & 3));
     u->r->chunk = options & 0x40 ? 3 : 0;

@@ -69,8 +69,12 @@ static void unknown_level_is_answered_1__MQTT_3_1_2_2__MQTT_3_2_2_5(void **state
 static void version_5_is_refused_in_its_own_words(void **state)
 {
     struct peer *c = rig_open(*state);
+    ((struct rig *)*state)->origin.versions = 1u << PROTO_31 | 1u << PROTO_311;
     rig_send_hex(c, "10 0e 00 04 4d 51 54 54 05 02 00 3c 00 00 01 61");
-    rig_expect(c, "20 03 00 84 00");
+    struct packet p;
+    c->proto = PROTO_5;
+    rig_expect_packet(c, PACKET_CONNACK, &p);
+    assert_int_equal(p.connack.reason, REASON_UNSUPPORTED_PROTOCOL_VERSION);
     rig_expect_closed(c);
 }
 

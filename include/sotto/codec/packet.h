@@ -249,6 +249,31 @@ size_t packet_encode(const struct packet *p, enum proto proto, uint8_t *out, siz
  */
 size_t publish_encode_head(const struct packet_publish *p, enum proto proto, uint8_t *out, size_t cap);
 
+/*
+ * A PUBLISH on its way out of a broker, for the path of a message: what is passed on as it came is one ready section,
+ * and what the broker says itself stands beside it.
+ */
+struct publish_out {
+    struct bytes topic;   /* empty where the alias says it all */
+    struct bytes forward; /* 5.0: properties to pass on: no expiry, no alias; subscription identifiers are fine */
+    size_t payload_n;
+    uint32_t sub_id; /* 0: none */
+    uint32_t expiry; /* seconds left, with has_expiry */
+    uint16_t alias;  /* 0: none */
+    uint16_t id;     /* 0 at QoS 0 */
+    uint8_t qos;
+    bool retain, dup, has_expiry;
+};
+
+/* The most that publish_out_head writes besides the topic and the properties that are passed on. */
+#define PUBLISH_OUT_FIXED 32u
+/*
+ * Writes everything but the payload to out, which has room for PUBLISH_OUT_FIXED, the topic and the properties. Returns
+ * the size of what it wrote; 0: the packet would be longer than the format can say. 3.x: what it can't carry is left
+ * out.
+ */
+size_t publish_out_head(const struct publish_out *p, enum proto proto, uint8_t *out);
+
 /* Appends one filter in the format of proto to w: to build lists for packet_subscribe (tests, tools). */
 void filter_write(struct wr *w, enum packet_type type, enum proto proto, const struct filter_request *f);
 

@@ -20,7 +20,8 @@ struct limits {
     uint64_t max_retained_bytes;
     uint32_t max_subscriptions; /* a session */
     uint32_t max_topic_levels;
-    uint32_t max_keepalive;      /* seconds, 0: off */
-    uint64_t max_session_expiry; /* seconds */
-    uint64_t max_memory;         /* bytes, 0: off */
+    uint32_t max_user_properties; /* a packet */
+    uint32_t max_keepalive;       /* seconds, 0: off */
+    uint64_t max_session_expiry;  /* seconds */
+    uint64_t max_memory;          /* bytes, 0: off */
 };

@@ -50,7 +50,7 @@ struct auth_request {
 
 /* One step of an enhanced authentication (MQTT 5.0, 4.12): what the client sent, and what is answered. */
 struct auth_step {
-    void *state; /* of the exchange: NULL in its first step; set by the authoriser, ended by auth_end */
+    void *state;               /* of the exchange: NULL in its first step; set by the authoriser, ended by auth_end */
     struct bytes method, data; /* data: empty when none was sent */
     struct bytes client_id;
     struct bytes user; /* re-authentication: who it was so far, and has to be again; else empty */

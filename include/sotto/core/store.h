@@ -33,7 +33,10 @@ struct store_record {
     uint16_t packet_id;
     uint8_t qos;
     bool retain, connected;
-    uint32_t expiry; /* STORE_SESSION: seconds */
+    bool has_will;        /* STORE_SESSION, connected: topic, props, payload, qos, retain are its will's */
+    uint32_t will_delay;  /* seconds */
+    uint32_t will_expiry; /* seconds; UINT32_MAX: none */
+    uint32_t expiry;      /* STORE_SESSION: seconds */
     uint32_t sub_id;
     uint8_t sub_flags;                  /* STORE_SUBSCRIBE: no local 1, retain as published 2 */
     struct bytes topic, props, payload; /* message, will or filter (topic) */

@@ -339,6 +339,7 @@ struct limits rig_limits(void)
                            .max_retained_bytes = 256u * 1024 * 1024,
                            .max_subscriptions = 10000,
                            .max_topic_levels = 200,
+                           .max_user_properties = 64,
                            .max_session_expiry = 60u * 24 * 3600};
 }
 
@@ -362,8 +363,8 @@ struct rig *rig_new(unsigned shards, const struct limits *limits, enum rig_commi
     r->commits = commits;
     r->now = 1000000;
     r->proto = PROTO_311;
-    r->origin =
-        (struct client_origin){.listener = "rig", .anonymous = true, .versions = 1u << PROTO_31 | 1u << PROTO_311};
+    r->origin = (struct client_origin){
+        .listener = "rig", .anonymous = true, .versions = 1u << PROTO_31 | 1u << PROTO_311 | 1u << PROTO_5};
     list_init(&r->peers);
     list_init(&r->answers);
     r->broker = broker_new(&(struct broker_config){.shards = shards, .limits = r->limits});

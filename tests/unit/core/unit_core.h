@@ -59,6 +59,7 @@ static inline int unit_setup(void **state)
                        .max_retained_bytes = 1u << 20,
                        .max_subscriptions = 100,
                        .max_topic_levels = 100,
+                       .max_user_properties = 64,
                        .max_session_expiry = 100};
     u->broker = broker_new(&(struct broker_config){.shards = 2, .limits = l});
     struct shard_env env = {

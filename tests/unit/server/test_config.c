@@ -55,8 +55,8 @@ static const struct {
     {"[broker]\npersistence = on\nsandbox = on\n" OPEN "proxy_protocol = off\n",
      "c:2: [broker] persistence: unknown key;\nc:3: [broker] sandbox: unknown key;\n"
      "c:7: [listener.a] proxy_protocol: unknown key;"},
-    {"[limits]\nmax_memory = 1G\nmax_user_properties = 3\n" OPEN,
-     "c:2: [limits] max_memory: unknown key;\nc:3: [limits] max_user_properties: unknown key;"},
+    {"[limits]\nmax_memory = 1G\nmax_will_delay = 3\n" OPEN,
+     "c:2: [limits] max_memory: unknown key;\nc:3: [limits] max_will_delay: unknown key;"},
     {"threads = 1\n" OPEN, "c:1: threads: a key before the first section;"},
     /* Values. */
     {"[broker]\nthreads = 0\n" OPEN,
@@ -173,6 +173,7 @@ static void defaults_are_those_of_the_contract(void **state)
     assert_int_equal(m->max_retained_bytes, 256 << 20);
     assert_int_equal(m->max_subscriptions, 10000);
     assert_int_equal(m->max_topic_levels, 200);
+    assert_int_equal(m->max_user_properties, 64);
     assert_int_equal(m->max_keepalive, 0);
     assert_int_equal(m->max_session_expiry, 60 * 86400);
     const struct config_listener *l = &c->listeners[0];
@@ -180,7 +181,7 @@ static void defaults_are_those_of_the_contract(void **state)
     assert_string_equal(l->name, "a");
     assert_string_equal(l->address, "::");
     assert_int_equal(l->port, 1883);
-    assert_int_equal(l->versions, 1 << PROTO_31 | 1 << PROTO_311);
+    assert_int_equal(l->versions, 1 << PROTO_31 | 1 << PROTO_311 | 1 << PROTO_5);
     assert_int_equal(l->line, 3);
     assert_false(l->tls || l->anonymous);
     assert_true(l->cert == NULL && l->key == NULL && l->chain == NULL && l->ciphers == NULL);
