@@ -195,10 +195,6 @@ static bool set_number(void *base, const struct config_key *k, const char *text,
 static bool set_choice(void *base, const struct config_key *k, const char *text, char *err, size_t cap)
 {
     const struct config_choice *c = choice_of(k, text);
-    if (c == NULL && k->type == VALUE_FLAGS && strcmp(text, "5") == 0) {
-        snprintf(err, cap, "MQTT 5 is not there yet; this version of sotto speaks 3.1 and 3.1.1: take the line out");
-        return false;
-    }
     if (c == NULL) {
         char allowed[160];
         config_value_describe(k, allowed, sizeof allowed);
