@@ -117,6 +117,11 @@ void client_release(struct client *c)
     }
 }
 
+bool client_awaits_connack(const struct client *c)
+{
+    return !list_empty(&c->gate) && container_of(c->gate.next, struct gated, link)->bytes[0] >> 4 == PACKET_CONNACK;
+}
+
 void client_drop_answers(struct client *c)
 {
     struct list *l;

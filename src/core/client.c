@@ -435,16 +435,21 @@ void client_explain(const struct client *c, struct props *p, const char *why)
     p->reason_string = bytes_str(why);
 }
 
-/* DISCONNECT, where the version has one for servers and CONNACK has left before it. */
+/* DISCONNECT, where the version has one for servers; or CONNACK, which must come before it [MQTT-3.14.0-1]. */
 static void say_goodbye(struct client *c, enum reason reason, const char *why)
 {
-    if (c->state != CLIENT_UP || !proto_traits(c->proto)->goodbye || c->ready > c->shard->committed)
+    if (c->state != CLIENT_UP || !proto_traits(c->proto)->goodbye)
         return;
-    struct packet p = {.type = PACKET_DISCONNECT};
-    p.end.reason = reason_allowed(reason, PACKET_DISCONNECT) ? reason : REASON_UNSPECIFIED;
-    client_explain(c, &p.end.props, why);
+    struct packet p = {.type = client_awaits_connack(c) ? PACKET_CONNACK : PACKET_DISCONNECT};
+    struct props *props = p.type == PACKET_CONNACK ? &p.connack.props : &p.end.props;
+    reason = reason_allowed(reason, p.type) ? reason : REASON_UNSPECIFIED;
+    if (p.type == PACKET_CONNACK)
+        p.connack.reason = reason;
+    else
+        p.end.reason = reason;
+    client_explain(c, props, why);
     if (client_too_large(c, packet_encode(&p, c->proto, NULL, 0)))
-        p.end.props.has = 0;
+        props->has = 0;
     client_send(c, &p);
 }
 

@@ -393,6 +393,8 @@ bool client_answer_routing(struct client *c, const struct packet *p, uint64_t ne
 void client_answer_ack(struct client *c, enum packet_type type, uint16_t id, enum reason reason, uint64_t need);
 /* A refusal, with a reason in words where the client wants it. */
 void client_answer_refusal(struct client *c, enum packet_type type, uint16_t id, enum reason reason, const char *why);
+/* CONNACK waits for a commit: nothing else may be said before it. */
+bool client_awaits_connack(const struct client *c);
 /* Forgets what waits: the connection ends. A QoS 2 publication that was not routed will be sent again as a new one. */
 void client_drop_answers(struct client *c);
 /* Releases answers that are committed by now. */
