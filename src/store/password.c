@@ -17,6 +17,7 @@
 #include <wolfssl/wolfcrypt/pwdbased.h>
 #include <wolfssl/wolfcrypt/sha512.h>
 
+#include "sotto/base/base64.h"
 #include "sotto/base/random.h"
 
 #define MEMORY_KIB 19456
@@ -39,50 +40,6 @@ struct parts {
     uint32_t salt_n, hash_n;
 };
 
-/* ------------------------------------------------------------------ base64 */
-
-static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-/* Without padding, as Argon2's text has it; with a zero byte. */
-static void base64_write(const uint8_t *p, size_t n, char *out)
-{
-    uint32_t bits = 0;
-    unsigned have = 0;
-    for (size_t i = 0; i < n; i++) {
-        bits = (bits << 8) | p[i];
-        for (have += 8; have >= 6; have -= 6)
-            *out++ = alphabet[(bits >> (have - 6)) & 63];
-    }
-    if (have > 0)
-        *out++ = alphabet[(bits << (6 - have)) & 63];
-    *out = '\0';
-}
-
-/* Reads up to `end` or the string's end, padding or not. False when it is none, empty or too long. *at moves behind it.
- */
-static bool base64_read(const char **at, uint8_t *out, size_t cap, uint32_t *n)
-{
-    uint32_t bits = 0;
-    unsigned have = 0;
-    const char *p = *at, *letter;
-    *n = 0;
-    for (; *p != '\0' && (letter = strchr(alphabet, *p)) != NULL; p++) {
-        bits = (bits << 6) | (uint32_t)(letter - alphabet);
-        have += 6;
-        if (have < 8)
-            continue;
-        have -= 8;
-        if (*n == cap)
-            return false;
-        out[(*n)++] = (uint8_t)(bits >> have);
-    }
-    bool whole = have < 6 && (bits & ((1u << have) - 1)) == 0;
-    for (unsigned pads = 0; *p == '=' && pads < 2; pads++)
-        p++;
-    *at = p;
-    return whole && *n > 0;
-}
-
 /* ----------------------------------------------------------------- reading */
 
 static bool skip(const char **at, const char *text)
@@ -92,6 +49,16 @@ static bool skip(const char **at, const char *text)
         return false;
     *at += n;
     return true;
+}
+
+/* Up to '$' or the string's end, padding or not: Argon2's text has none, mosquitto's has it. */
+static bool read_base64(const char **at, uint8_t *out, size_t cap, uint32_t *n)
+{
+    size_t text = strcspn(*at, "$"), made;
+    bool good = base64_read(bytes_of(*at, text), BASE64_UNPADDED, out, cap, &made);
+    *n = (uint32_t)made;
+    *at += text;
+    return good;
 }
 
 static bool read_count(const char **at, uint32_t *out)
@@ -114,8 +81,8 @@ static const char *read_argon2(const char *at, struct parts *p)
     if (p->lanes < 1 || p->lanes > LANES_MAX || p->passes < 1 || p->memory < 8 * p->lanes ||
         p->memory > MEMORY_KIB_MAX || (uint64_t)p->memory * p->passes > WORK_KIB_MAX)
         return "an Argon2id hash with parameters out of range (at most m=262144, m times t 1048576, p=16)";
-    if (!base64_read(&at, p->salt, sizeof p->salt, &p->salt_n) || !skip(&at, "$") ||
-        !base64_read(&at, p->hash, sizeof p->hash, &p->hash_n) || *at != '\0' || p->salt_n < 8 || p->hash_n < 16)
+    if (!read_base64(&at, p->salt, sizeof p->salt, &p->salt_n) || !skip(&at, "$") ||
+        !read_base64(&at, p->hash, sizeof p->hash, &p->hash_n) || *at != '\0' || p->salt_n < 8 || p->hash_n < 16)
         return "an Argon2id hash whose salt or hash is damaged";
     return NULL;
 }
@@ -126,8 +93,8 @@ static const char *read_mosquitto(const char *at, struct parts *p)
         return "not a hash of mosquitto's ($7$ROUNDS$salt$hash)";
     if (p->kind == PBKDF2_SHA512 && (p->rounds < 1 || p->rounds > ROUNDS_MAX))
         return "a $7$ hash with its rounds out of range (1 to 1000000)";
-    if (!base64_read(&at, p->salt, sizeof p->salt, &p->salt_n) || !skip(&at, "$") ||
-        !base64_read(&at, p->hash, sizeof p->hash, &p->hash_n) || *at != '\0' || p->hash_n != SHA512_SIZE)
+    if (!read_base64(&at, p->salt, sizeof p->salt, &p->salt_n) || !skip(&at, "$") ||
+        !read_base64(&at, p->hash, sizeof p->hash, &p->hash_n) || *at != '\0' || p->hash_n != SHA512_SIZE)
         return "a hash of mosquitto's ($6$ or $7$) whose salt or hash is damaged";
     return NULL;
 }
@@ -228,8 +195,8 @@ bool password_hash(struct bytes password, char out[PASSWORD_HASH_MAX])
     random_bytes(p.salt, p.salt_n);
     if (!compute(password, &p, p.hash))
         return false;
-    base64_write(p.salt, p.salt_n, salt);
-    base64_write(p.hash, p.hash_n, hash);
+    base64_write(p.salt, p.salt_n, BASE64_UNPADDED, salt);
+    base64_write(p.hash, p.hash_n, BASE64_UNPADDED, hash);
     snprintf(out, PASSWORD_HASH_MAX, "$argon2id$v=19$m=%u,t=%u,p=%u$%s$%s", MEMORY_KIB, PASSES, LANES, salt, hash);
     bytes_wipe(&p, sizeof p);
     bytes_wipe(hash, sizeof hash);
