@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "sotto/store/password.h"
+#include "sotto/store/scram_verifier.h"
 #include "sotto/store/users.h"
 
 const char *accounts_name_fault(struct bytes user)
@@ -22,7 +23,7 @@ static bool name_good(struct bytes user, char *err, size_t err_cap)
 
 int accounts_set(const char *file, struct bytes user, struct bytes password, char *err, size_t err_cap)
 {
-    char hash[PASSWORD_HASH_MAX];
+    char hash[PASSWORD_HASH_MAX], scram[SCRAM_TEXT_MAX];
     if (!name_good(user, err, err_cap))
         return -1;
     if (password.n == 0 || password.n > UINT16_MAX) {
@@ -32,12 +33,13 @@ int accounts_set(const char *file, struct bytes user, struct bytes password, cha
                  password.n);
         return -1;
     }
-    if (!password_hash(password, hash)) {
+    if (!password_hash(password, hash) || !scram_verifier_fresh(password, scram)) {
         snprintf(err, err_cap, "no memory to hash the password; 19 MiB are needed: free some");
         return -1;
     }
-    int status = users_file_set(file, user, hash, err, err_cap);
+    int status = users_file_set(file, user, hash, scram, err, err_cap);
     bytes_wipe(hash, sizeof hash);
+    bytes_wipe(scram, sizeof scram);
     return status;
 }
 

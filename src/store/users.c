@@ -15,6 +15,7 @@
 #include "sotto/base/hash.h"
 #include "sotto/base/hmap.h"
 #include "sotto/base/mem.h"
+#include "sotto/base/random.h"
 #include "sotto/codec/topic.h"
 #include "sotto/store/ini_lines.h"
 #include "sotto/store/password.h"
@@ -23,7 +24,8 @@ struct user {
     struct bytes name;
     unsigned line; /* of its section */
     char *password;
-    unsigned password_line;
+    struct scram_verifier *scram;
+    unsigned password_line, scram_line;
     struct rule *rules;
     size_t rules_n;
     struct rights *rights;
@@ -36,9 +38,12 @@ struct users {
     size_t n;
     struct user *everyone; /* [*], or NULL */
     struct rights *anonymous;
+    struct user **with_scram; /* those of list that have a verifier */
+    size_t with_scram_n;
+    uint8_t scram_key[SCRAM_KEY_SIZE]; /* of decoys: the same for the same verifiers */
 };
 
-static const char *const keys[] = {"password", "publish", "subscribe", "deny", NULL};
+static const char *const keys[] = {"password", "scram", "publish", "subscribe", "deny", NULL};
 
 /* -------------------------------------------------------------------- life */
 
@@ -59,6 +64,9 @@ static void user_free(struct user *user)
     if (user->password != NULL)
         bytes_wipe(user->password, strlen(user->password));
     mem_free(user->password);
+    if (user->scram != NULL)
+        bytes_wipe(user->scram, sizeof *user->scram);
+    mem_free(user->scram);
     mem_free(user->rules);
     mem_free((void *)(uintptr_t)user->name.p);
     rights_unref(user->rights);
@@ -70,6 +78,7 @@ static struct users *users_new(void)
     struct users *u = mem_alloc(sizeof *u);
     hash_key_draw(&u->key);
     hmap_init(&u->by_name);
+    random_bytes(u->scram_key, sizeof u->scram_key);
     return u;
 }
 
@@ -82,7 +91,9 @@ void users_free(struct users *u)
     user_free(u->everyone);
     hmap_fini(&u->by_name);
     rights_unref(u->anonymous);
+    mem_free(u->with_scram);
     mem_free(u->list);
+    bytes_wipe(u->scram_key, sizeof u->scram_key);
     mem_free(u);
 }
 
@@ -127,6 +138,22 @@ static void compile_all(struct users *u)
     /* Where [*] is there, clients without a section have what it grants and nothing else. */
     u->anonymous = u->everyone != NULL ? rights_new(bytes_of(NULL, 0), u->everyone->rules, u->everyone->rules_n, false)
                                        : rights_new(bytes_of(NULL, 0), NULL, 0, true);
+}
+
+/* ------------------------------------------------------------------- scram */
+
+static void gather_scram(struct users *u)
+{
+    static const uint8_t start[SCRAM_KEY_SIZE];
+    u->with_scram = mem_alloc(u->n * sizeof(struct user *));
+    for (size_t i = 0; i < u->n; i++) {
+        if (u->list[i]->scram == NULL)
+            continue;
+        if (u->with_scram_n == 0)
+            memcpy(u->scram_key, start, sizeof start);
+        u->with_scram[u->with_scram_n++] = u->list[i];
+        scram_verifier_mix(u->scram_key, u->list[i]->scram);
+    }
 }
 
 /* ----------------------------------------------------------------- reading */
@@ -208,6 +235,26 @@ static void set_password(struct reading *r, unsigned line, const char *section, 
         r->now->password_line = line;
 }
 
+static void set_scram(struct reading *r, unsigned line, const char *section, const char *value)
+{
+    struct scram_verifier v;
+    const char *why = scram_verifier_read(value, &v);
+    if (r->now == r->u->everyone) {
+        fault(r, line, section, "scram", "[*] is no user and has no password; take the line out");
+    } else if (r->now->scram_line != 0) {
+        fault(r, line, section, "scram", "the key is there already, on line %u; keep one of them", r->now->scram_line);
+    } else if (why != NULL) {
+        fault(r, line, section, "scram", "%s; set the password with `sotto passwd %s '%s'`, or take the line out", why,
+              r->file, section);
+    } else {
+        r->now->scram = mem_alloc(sizeof v);
+        *r->now->scram = v;
+    }
+    if (r->now->scram_line == 0)
+        r->now->scram_line = line;
+    bytes_wipe(&v, sizeof v);
+}
+
 /* The filter with its variables as a name of one letter. */
 static bool rule_valid(const char *value)
 {
@@ -253,6 +300,10 @@ static void on_entry(void *ctx, unsigned line, const char *section, const char *
         set_password(r, line, section, value);
         return;
     }
+    if (strcmp(key, "scram") == 0) {
+        set_scram(r, line, section, value);
+        return;
+    }
     for (const char *const *k = keys; *k != NULL; k++) {
         if (strcmp(key, *k) == 0) {
             add_rule(r, line, section, key, value);
@@ -266,7 +317,7 @@ static void on_entry(void *ctx, unsigned line, const char *section, const char *
     else if (near != NULL)
         fault(r, line, section, key, "unknown key; did you mean '%s'?", near);
     else
-        fault(r, line, section, key, "unknown key; there are password, publish, subscribe and deny");
+        fault(r, line, section, key, "unknown key; there are password, scram, publish, subscribe and deny");
 }
 
 static void on_fault(void *ctx, unsigned line, const char *section, const char *key, const char *text)
@@ -293,6 +344,7 @@ struct users *users_parse(const char *path, struct bytes text, users_report repo
         return NULL;
     }
     compile_all(r.u);
+    gather_scram(r.u);
     return r.u;
 }
 
@@ -356,6 +408,21 @@ const char *users_decoy(const struct users *u, struct bytes name)
             return user->password;
     }
     return NULL;
+}
+
+bool users_scram(const struct users *u, struct bytes name, struct scram_verifier *out)
+{
+    const struct user *user = find(u, name);
+    const struct scram_verifier *like = NULL;
+    uint64_t choice = scram_verifier_choice(u->scram_key, name);
+    if (u->with_scram_n > 0)
+        like = u->with_scram[choice % u->with_scram_n]->scram;
+    /* For every name, so that it takes as long where there is such a user. */
+    scram_verifier_decoy(u->scram_key, name, like, out);
+    bool known = user != NULL && user->scram != NULL;
+    if (known)
+        *out = *user->scram;
+    return known;
 }
 
 struct rights *users_rights(const struct users *u, struct bytes name)

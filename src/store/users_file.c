@@ -44,9 +44,16 @@ static int fail(struct error *e, const char *format, ...)
 /* Where in the text a user stands: offsets of lines. */
 struct place {
     bool found;
-    size_t head, head_end;         /* the section's own line */
-    size_t last_end;               /* behind its last entry (or its head) */
-    size_t password, password_end; /* 0, 0: it has none */
+    size_t head, head_end; /* the section's own line */
+    size_t last_end;       /* behind its last entry (or its head) */
+    struct span {
+        size_t at, end; /* 0, 0: it has none */
+    } password, scram;
+};
+
+/* The lines that stand for a password. */
+struct secrets {
+    const char *hash, *scram;
 };
 
 struct search {
@@ -92,10 +99,10 @@ static void on_entry(void *ctx, unsigned line, const char *section, const char *
         return;
     go_to(s, line);
     s->place.last_end = line_end(s->text, s->at);
-    if (strcmp(key, "password") != 0)
-        return;
-    s->place.password = s->at;
-    s->place.password_end = s->place.last_end;
+    if (strcmp(key, "password") == 0)
+        s->place.password = (struct span){s->at, s->place.last_end};
+    if (strcmp(key, "scram") == 0)
+        s->place.scram = (struct span){s->at, s->place.last_end};
 }
 
 static void on_fault(void *ctx, unsigned line, const char *section, const char *key, const char *text)
@@ -231,47 +238,64 @@ static int write_file(const char *path, const struct stat *old, struct bytes tex
 
 /* ---------------------------------------------------------------- editing */
 
-/* The text with [from, to) replaced by parts, ended by NULL. */
-static bool replace_part(struct buf *out, struct bytes text, size_t from, size_t to, const char *const *parts)
+static bool append_all(struct buf *out, const char *const *parts)
 {
-    bool good = buf_append(out, text.p, from);
+    bool good = true;
     for (; good && *parts != NULL; parts++)
         good = buf_append(out, *parts, strlen(*parts));
-    return good && buf_append(out, text.p + to, text.n - to);
+    return good;
 }
 
-static bool set_in_text(struct buf *out, struct bytes text, const struct place *p, const char *name, const char *hash)
+/* Both lines stand where the first of the old ones stood, or behind the section's own line. */
+static bool set_in_section(struct buf *out, struct bytes text, const struct place *p, const char *const *lines,
+                           const char *newline)
+{
+    const struct span none = {p->head_end, p->head_end};
+    struct span first = p->password.end > 0 ? p->password : p->scram.end > 0 ? p->scram : none;
+    struct span second = p->password.end > 0 && p->scram.end > 0 ? p->scram : (struct span){first.end, first.end};
+    if (second.at < first.at) {
+        struct span later = first;
+        first = second;
+        second = later;
+    }
+    bool ended = first.at > 0 && text.p[first.at - 1] == '\n';
+    return buf_append(out, text.p, first.at) && (ended || append_all(out, (const char *const[]){newline, NULL})) &&
+           append_all(out, lines) && buf_append(out, text.p + first.end, second.at - first.end) &&
+           buf_append(out, text.p + second.end, text.n - second.end);
+}
+
+static bool set_in_text(struct buf *out, struct bytes text, const struct place *p, const char *name,
+                        const struct secrets *secrets)
 {
     const uint8_t *end = text.n > 0 ? memchr(text.p, '\n', text.n) : NULL;
     const char *newline = end != NULL && end > text.p && end[-1] == '\r' ? "\r\n" : "\n";
+    const char *lines[] = {"password = ", secrets->hash, newline, "scram = ", secrets->scram, newline, NULL};
     bool ended = text.n == 0 || text.p[text.n - 1] == '\n';
 
-    if (p->found && p->password_end > 0) {
-        return replace_part(out, text, p->password, p->password_end,
-                            (const char *const[]){"password = ", hash, newline, NULL});
-    }
-    if (p->found) {
-        bool head_ended = p->head_end > 0 && text.p[p->head_end - 1] == '\n';
-        return replace_part(out, text, p->head_end, p->head_end,
-                            (const char *const[]){head_ended ? "" : newline, "password = ", hash, newline, NULL});
-    }
-    return replace_part(out, text, text.n, text.n,
-                        (const char *const[]){ended ? "" : newline, text.n == 0 ? "" : newline, "[", name, "]", newline,
-                                              "password = ", hash, newline, NULL});
+    if (p->found)
+        return set_in_section(out, text, p, lines, newline);
+    return buf_append(out, text.p, text.n) &&
+           append_all(out, (const char *const[]){ended ? "" : newline, text.n == 0 ? "" : newline, "[", name, "]",
+                                                 newline, NULL}) &&
+           append_all(out, lines);
 }
 
-static int edit(const char *path, const struct stat *old, struct bytes text, const char *name, const char *hash,
-                struct error *e)
+static bool delete_in_text(struct buf *out, struct bytes text, const struct place *p)
+{
+    return buf_append(out, text.p, p->head) && buf_append(out, text.p + p->last_end, text.n - p->last_end);
+}
+
+static int edit(const char *path, const struct stat *old, struct bytes text, const char *name,
+                const struct secrets *secrets, struct error *e)
 {
     struct buf out;
     struct place place;
     if (find_place(path, text, bytes_str(name), &place, e) != 0)
         return -1;
-    if (hash == NULL && !place.found)
+    if (secrets == NULL && !place.found)
         return fail(e, "%s: there is no user '%s'; nothing was changed", path, name);
     buf_init(&out, INI_FILE_MAX);
-    bool fits = hash != NULL ? set_in_text(&out, text, &place, name, hash)
-                             : replace_part(&out, text, place.head, place.last_end, (const char *const[]){NULL});
+    bool fits = secrets != NULL ? set_in_text(&out, text, &place, name, secrets) : delete_in_text(&out, text, &place);
     int status;
     struct users *u = NULL;
     if (!fits)
@@ -296,7 +320,8 @@ static int lock_folder(const char *path)
     return fd;
 }
 
-static int change(const char *path, struct bytes user, const char *hash, char *err, size_t err_cap)
+/* secrets NULL: the user is deleted. */
+static int change(const char *path, struct bytes user, const struct secrets *secrets, char *err, size_t err_cap)
 {
     struct error e = {err, err_cap, false};
     struct stat old;
@@ -312,10 +337,10 @@ static int change(const char *path, struct bytes user, const char *hash, char *e
     if (why != 0) {
         file_why_read(path, why, words, sizeof(words));
         status = fail(&e, "%s: %s", path, words);
-    } else if (!there && hash == NULL) {
+    } else if (!there && secrets == NULL) {
         status = fail(&e, "%s: there is no such file, so there is no user to delete; check the name", path);
     } else {
-        status = edit(target, there ? &old : NULL, text, name, hash, &e);
+        status = edit(target, there ? &old : NULL, text, name, secrets, &e);
     }
     if (there && why == 0) {
         bytes_wipe((void *)(uintptr_t)text.p, text.n);
@@ -328,9 +353,10 @@ static int change(const char *path, struct bytes user, const char *hash, char *e
     return status;
 }
 
-int users_file_set(const char *path, struct bytes name, const char *hash, char *err, size_t err_cap)
+int users_file_set(const char *path, struct bytes name, const char *hash, const char *scram, char *err, size_t err_cap)
 {
-    return change(path, name, hash, err, err_cap);
+    const struct secrets secrets = {hash, scram};
+    return change(path, name, &secrets, err, err_cap);
 }
 
 int users_file_delete(const char *path, struct bytes name, char *err, size_t err_cap)

@@ -7,6 +7,7 @@
 
 #include "sotto/base/bytes.h"
 #include "sotto/core/rights.h"
+#include "sotto/store/scram_verifier.h"
 
 struct users;
 
@@ -31,15 +32,21 @@ const char *users_password(const struct users *u, struct bytes name);
  * name, taken from the users there are. NULL where no user has a password.
  */
 const char *users_decoy(const struct users *u, struct bytes name);
+/*
+ * What SCRAM checks a user by. True: it is the user's own; false: there is none, and *out is a decoy, always the same
+ * salt and iterations for a name as long as the file's verifiers are the same. Takes the same time either way.
+ */
+bool users_scram(const struct users *u, struct bytes name, struct scram_verifier *out);
 /* The rights of a user who has a section (a new reference), or NULL. */
 struct rights *users_rights(const struct users *u, struct bytes name);
 /* The rights of clients without a section: [*] only, everything (but $SYS) where [*] doesn't exist. A new reference. */
 struct rights *users_anonymous_rights(const struct users *u);
 
-/* `sotto passwd`: sets the password hash of a user (adding the section) or deletes the section, keeping everything else
- * in the file as it is (comments too); atomic (new file, fsync, rename; mode kept, 0600 when new; where the file is a
- * mount point and can't be renamed over, it is rewritten in place). 0, or -1 with one line in err. */
-int users_file_set(const char *path, struct bytes name, const char *hash, char *err, size_t err_cap);
+/* `sotto passwd`: sets what a user's password is checked by (adding the section; a hash and a SCRAM verifier, as text:
+ * both are of the same password, so an old line of either kind never stays) or deletes the section, keeping everything
+ * else in the file as it is (comments too); atomic (new file, fsync, rename; mode kept, 0600 when new; where the file
+ * is a mount point and can't be renamed over, it is rewritten in place). 0, or -1 with one line in err. */
+int users_file_set(const char *path, struct bytes name, const char *hash, const char *scram, char *err, size_t err_cap);
 int users_file_delete(const char *path, struct bytes name, char *err, size_t err_cap);
 /* Why a name can't be a user's, or NULL when it can: 1 to 49 bytes, no ']', control character or outer blank; "*" and
  * "group:..." are reserved. */

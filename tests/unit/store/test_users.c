@@ -10,6 +10,10 @@
 
 #define HASH "$argon2id$v=19$m=64,t=2,p=2$c29tZXNhbHRzYWx0$vT9ohAnsShQO1BHCSPk+XMVLL2yfuxnv"
 
+#define SCRAM                                                                                                          \
+    "SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:"                        \
+    "wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU="
+
 static void on_report(void *ctx, bool warning, const char *file, unsigned line, const char *section, const char *key,
                       const char *text)
 {
@@ -31,6 +35,10 @@ static const struct {
     {"[alice]\npassword =\n", "u:2: [alice] password: not a password hash\n"},
     {"[alice]\npassword = " HASH "\npassword = " HASH "\n",
      "u:3: [alice] password: the key is there already, on line 2\n"},
+    {"[alice]\nscram = SCRAM-SHA-1$4096:x\nscram = " SCRAM "\n",
+     "u:2: [alice] scram: not a verifier of SCRAM-SHA-256 (SCRAM-SHA-256$iterations:salt$StoredKey:ServerKey)\n"
+     "u:3: [alice] scram: the key is there already, on line 2\n"},
+    {"[*]\nscram = " SCRAM "\n", "u:2: [*] scram: [*] is no user and has no password\n"},
     {"[*]\npassword = " HASH "\n", "u:2: [*] password: [*] is no user and has no password\n"},
     {"[alice]\n[bob]\n[alice]\npublish = a\n[*]\n[*]\n",
      "u:3: [alice] : the section is there already, on line 1\nu:6: [*] : the section is there already, on line 5\n"},
