@@ -4,6 +4,7 @@
 #include <assert.h>
 
 #include "connection.h"
+#include "enhanced_auth.h"
 #include "handover.h"
 #include "listener.h"
 #include "sotto/base/mem.h"
@@ -113,6 +114,18 @@ static void env_authenticate(void *ctx, struct client *c, const struct auth_requ
 {
     struct loop *l = ctx;
     authenticator_check(l->server->authenticator, r, on_answer, l, client_handle(c));
+}
+
+static enum reason env_auth_step(void *ctx, struct client *c, struct auth_step *step)
+{
+    const struct loop *l = ctx;
+    return enhanced_auth_step(authenticator_users(l->server->authenticator), client_peer(c), step);
+}
+
+static void env_auth_end(void *ctx, void *state)
+{
+    (void)ctx;
+    enhanced_auth_end(state);
 }
 
 static void take_answers(struct loop *l)
@@ -312,8 +325,13 @@ int loop_init(struct loop *l, struct server *s, unsigned number)
         return err;
     }
     init_handles(l);
-    struct shard_env env = {
-        .ctx = l, .wake = env_wake, .authenticate = env_authenticate, .move = env_move, .ring = env_ring};
+    struct shard_env env = {.ctx = l,
+                            .wake = env_wake,
+                            .authenticate = env_authenticate,
+                            .auth_step = env_auth_step,
+                            .auth_end = env_auth_end,
+                            .move = env_move,
+                            .ring = env_ring};
     l->shard = shard_new(s->broker, number, &env, &memory_store_ops, &l->store);
     l->plain = mem_alloc(LOOP_HEADROOM + LOOP_READ);
     l->transport = (struct transport_loop){

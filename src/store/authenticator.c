@@ -375,6 +375,11 @@ bool authenticator_check(struct authenticator *a, const struct auth_request *r, 
     return true;
 }
 
+const struct users *authenticator_users(const struct authenticator *a)
+{
+    return a->users;
+}
+
 uint64_t authenticator_hashes(const struct authenticator *a)
 {
     return atomic_load_explicit(&a->hashes, memory_order_relaxed);

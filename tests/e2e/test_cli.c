@@ -165,6 +165,7 @@ static void passwd_adds_changes_and_deletes(void **state)
     char *one = broker_read_file(b, "users.ini");
     assert_non_null(strstr(one, "[alice]"));
     assert_non_null(strstr(one, "password = $argon2id$v=19$m=19456,t=2,p=1$"));
+    assert_non_null(strstr(one, "scram = SCRAM-SHA-256$16384:"));
     assert_null(strstr(one, "first"));
     free(sotto(0, "second", ARGV("passwd", file, "alice")));
     free(sotto(0, "third\n", ARGV("passwd", file, "bob")));

@@ -79,6 +79,12 @@ static bool opens(const char *path, const char *name, const char *password)
     assert_non_null(u);
     const char *hash = users_password(u, bytes_str(name));
     bool good = hash != NULL && password_verify(bytes_str(password), hash);
+    /* The other line has to be of the same password. */
+    struct scram_verifier v, made;
+    bool scram = users_scram(u, bytes_str(name), &v) &&
+                 scram_verifier_make(bytes_str(password), bytes_of(v.salt, v.salt_n), v.iterations, &made) &&
+                 memcmp(made.stored_key, v.stored_key, sizeof(v.stored_key)) == 0;
+    assert_int_equal(scram, good);
     users_free(u);
     return good;
 }
