@@ -7,17 +7,56 @@
 
 #include "rig/rig.h"
 
-/* CONNECT by its parts: the name and level of the peer's version, flags, keep-alive 60, and the payload in hex. */
+/* CONNECT by its parts: the name and level of the peer's version, flags, keep-alive 60 (no properties), and the payload
+ * in hex. */
 static inline void send_raw_connect(struct peer *c, unsigned flags, const char *payload)
 {
     char hex[1024];
-    const char *name = c->proto == PROTO_31 ? "00 06 4d 51 49 73 64 70 03" : "00 04 4d 51 54 54 04";
-    size_t bytes = (c->proto == PROTO_31 ? 9u : 7u) + 3, digits = 0;
+    const char *name = c->proto == PROTO_31    ? "00 06 4d 51 49 73 64 70 03"
+                       : c->proto == PROTO_311 ? "00 04 4d 51 54 54 04"
+                                               : "00 04 4d 51 54 54 05";
+    const char *props = c->proto == PROTO_5 ? "00" : "";
+    size_t bytes = (c->proto == PROTO_31 ? 9u : 7u) + 3 + strlen(props) / 2, digits = 0;
     for (const char *p = payload; *p != '\0'; p++)
         digits += *p != ' ';
-    snprintf(hex, sizeof(hex), "10 %02x %s %02x 00 3c %s", (unsigned)(bytes + digits / 2), name, flags, payload);
+    snprintf(hex, sizeof(hex), "10 %02x %s %02x 00 3c %s %s", (unsigned)(bytes + digits / 2), name, flags, props,
+             payload);
     rig_send_hex(c, hex);
 }
+
+/* A CONNECT that breaks the format: 5.0 is told so, 3.x gets no answer. */
+static inline void refuses_malformed_at(struct peer *c, const char *file, int line)
+{
+    if (c->proto == PROTO_5)
+        rig_expect_refused_at(c, REASON_MALFORMED_PACKET, file, line);
+    else
+        rig_expect_closed_at(c, file, line);
+}
+#define refuses_malformed(c) refuses_malformed_at((c), __FILE__, __LINE__)
+
+/* The server ends the connection because of an error: 5.0 is told one, whichever. */
+static inline void ends_with_an_error_at(struct peer *c, const char *file, int line)
+{
+    struct packet p;
+    if (c->proto == PROTO_5) {
+        rig_expect_packet_at(c, PACKET_DISCONNECT, &p, file, line);
+        assert_true(p.end.reason >= REASON_UNSPECIFIED);
+    }
+    rig_expect_closed_at(c, file, line);
+}
+#define ends_with_an_error(c) ends_with_an_error_at((c), __FILE__, __LINE__)
+
+/* A failure of the server's own before CONNACK, which may be told (5.0) or not. */
+static inline void ends_somehow_at(struct peer *c, const char *file, int line)
+{
+    struct packet p;
+    if (rig_next(c, &p)) {
+        assert_int_equal(p.type, PACKET_CONNACK);
+        assert_true(p.connack.reason >= REASON_UNSPECIFIED);
+    }
+    rig_expect_closed_at(c, file, line);
+}
+#define ends_somehow(c) ends_somehow_at((c), __FILE__, __LINE__)
 
 /* A connection that sends hex as soon as it is accepted is closed without an answer, and the broker goes on. */
 static inline void closes_on_at(struct rig *r, const char *hex, const char *file, int line)

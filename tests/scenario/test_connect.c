@@ -2,7 +2,7 @@
 /* CONNECT and CONNACK: what is accepted, what is refused and with which words, and what is answered with silence. */
 #include "scenario.h"
 
-static void first_packet_must_be_connect__MQTT_3_1_0_1(void **state)
+static void first_packet_must_be_connect__MQTT_3_1_0_1__MQTT5_3_1_0_1__MQTT5_3_14_0_1(void **state)
 {
     static const char *const others[] = {"20 02 00 00",
                                          "30 03 00 01 74",
@@ -33,14 +33,14 @@ static void first_byte_alone_is_refused(void **state)
     rig_expect_closed(c);
 }
 
-static void second_connect_closes__MQTT_3_1_0_2(void **state)
+static void second_connect_closes__MQTT_3_1_0_2__MQTT5_3_1_0_2(void **state)
 {
     struct peer *c = rig_clean(*state, "a");
     send_raw_connect(c, 2, "00 01 61");
-    rig_expect_closed(c);
+    rig_expect_ended(c, REASON_PROTOCOL_ERROR);
 }
 
-static void unknown_protocol_name_closes__MQTT_3_1_2_1(void **state)
+static void unknown_protocol_name_closes__MQTT_3_1_2_1__MQTT5_3_1_2_1(void **state)
 {
     static const char *const names[] = {"10 0d 00 04 4d 51 54 58 04 02 00 3c 00 01 61",
                                         "10 0d 00 04 6d 71 74 74 04 02 00 3c 00 01 61",
@@ -53,7 +53,7 @@ static void unknown_protocol_name_closes__MQTT_3_1_2_1(void **state)
     }
 }
 
-static void unknown_level_is_answered_1__MQTT_3_1_2_2__MQTT_3_2_2_5(void **state)
+static void unknown_level_is_answered_1__MQTT_3_1_2_2__MQTT_3_2_2_5__MQTT5_3_1_2_2(void **state)
 {
     static const char *const levels[] = {
         "10 0d 00 04 4d 51 54 54 03 02 00 3c 00 01 61", "10 0d 00 04 4d 51 54 54 06 02 00 3c 00 01 61",
@@ -68,43 +68,42 @@ static void unknown_level_is_answered_1__MQTT_3_1_2_2__MQTT_3_2_2_5(void **state
 
 static void version_5_is_refused_in_its_own_words(void **state)
 {
-    struct peer *c = rig_open(*state);
-    ((struct rig *)*state)->origin.versions = 1u << PROTO_31 | 1u << PROTO_311;
+    struct rig *r = *state;
+    r->origin.versions &= (uint8_t) ~(1u << PROTO_5);
+    struct peer *c = rig_open(r);
     rig_send_hex(c, "10 0e 00 04 4d 51 54 54 05 02 00 3c 00 00 01 61");
-    struct packet p;
-    c->proto = PROTO_5;
-    rig_expect_packet(c, PACKET_CONNACK, &p);
-    assert_int_equal(p.connack.reason, REASON_UNSUPPORTED_PROTOCOL_VERSION);
+    rig_expect(c, "20 03 00 84 00");
     rig_expect_closed(c);
 }
 
-static void listener_may_refuse_a_version(void **state)
+static void listener_may_refuse_a_version__MQTT5_3_1_2_2__MQTT5_4_13_2_1(void **state)
 {
     struct rig *r = *state;
-    r->origin.versions = 1u << (r->proto == PROTO_31 ? PROTO_311 : PROTO_31);
+    r->origin.versions = (uint8_t) ~(1u << r->proto);
     struct peer *c = rig_start(r, &(struct rig_connect){.id = "a", .clean = true});
     rig_expect_connack(c, false, 1);
     rig_expect_closed(c);
 }
 
-static void reserved_connect_flag_closes__MQTT_3_1_2_3(void **state)
+static void reserved_connect_flag_closes__MQTT_3_1_2_3__MQTT5_3_1_2_3(void **state)
 {
     struct peer *c = rig_open(*state);
     send_raw_connect(c, 3, "00 01 61");
-    rig_expect_closed(c);
+    refuses_malformed(c);
 }
 
+/* [MQTT5-3.1.2-11] [MQTT5-3.1.2-13] */
 static void will_flags_without_will_close__MQTT_3_1_2_11__MQTT_3_1_2_13__MQTT_3_1_2_15(void **state)
 {
     static const unsigned flags[] = {0x02 | 0x08, 0x02 | 0x10, 0x02 | 0x18, 0x02 | 0x20, 0x02 | 0x28};
     for (size_t i = 0; i < sizeof(flags) / sizeof(*flags); i++) {
         struct peer *c = rig_open(*state);
         send_raw_connect(c, flags[i], "00 01 61");
-        rig_expect_closed(c);
+        refuses_malformed(c);
     }
     struct peer *c = rig_open(*state); /* a will that no flag announces is trailing bytes */
     send_raw_connect(c, 2, "00 01 61 00 01 77 00 01 78");
-    rig_expect_closed(c);
+    refuses_malformed(c);
 }
 
 static void will_qos_3_closes__MQTT_3_1_2_14(void **state)
@@ -124,27 +123,29 @@ static void will_flag_needs_topic_and_message__MQTT_3_1_2_9(void **state)
     }
 }
 
+/* [MQTT5-3.1.2-16] [MQTT5-3.1.2-17] */
 static void user_name_and_its_flag_agree__MQTT_3_1_2_18__MQTT_3_1_2_19(void **state)
 {
     struct peer *c = rig_open(*state);
     send_raw_connect(c, 0x02, "00 01 61 00 01 75");
-    rig_expect_closed(c);
+    refuses_malformed(c);
     c = rig_open(*state);
     send_raw_connect(c, 0x82, "00 01 61");
-    rig_expect_closed(c);
+    refuses_malformed(c);
     c = rig_open(*state);
     send_raw_connect(c, 0x82, "00 01 61 00 01 75");
     rig_expect_connack(c, false, 0);
 }
 
+/* [MQTT5-3.1.2-18] [MQTT5-3.1.2-19] */
 static void password_and_its_flag_agree__MQTT_3_1_2_20__MQTT_3_1_2_21(void **state)
 {
     struct peer *c = rig_open(*state);
     send_raw_connect(c, 0x82, "00 01 61 00 01 75 00 01 70");
-    rig_expect_closed(c);
+    refuses_malformed(c);
     c = rig_open(*state);
     send_raw_connect(c, 0xc2, "00 01 61 00 01 75");
-    rig_expect_closed(c);
+    refuses_malformed(c);
     c = rig_open(*state);
     send_raw_connect(c, 0xc2, "00 01 61 00 01 75 00 01 70");
     rig_expect_connack(c, false, 0);
@@ -172,14 +173,14 @@ static void payload_fields_have_their_order__MQTT_3_1_3_1__MQTT_3_1_2_9(void **s
     rig_take(watcher, "wt", "msg", 1, false, false);
 }
 
-static void client_id_must_be_there__MQTT_3_1_3_3(void **state)
+static void client_id_must_be_there__MQTT_3_1_3_3__MQTT5_3_1_3_3(void **state)
 {
     struct peer *c = rig_open(*state);
     send_raw_connect(c, 2, "");
-    rig_expect_closed(c);
+    refuses_malformed(c);
     c = rig_open(*state);
     send_raw_connect(c, 2, "00 05 61 62");
-    rig_expect_closed(c);
+    refuses_malformed(c);
 }
 
 static void strings_of_connect_are_utf8__MQTT_3_1_3_4__MQTT_3_1_3_10__MQTT_3_1_3_11(void **state)
@@ -213,7 +214,7 @@ static void password_and_will_message_are_any_bytes(void **state)
     rig_expect(w, "30 05 00 01 74 ff 00");
 }
 
-static void plain_client_ids_are_accepted__MQTT_3_1_3_5(void **state)
+static void plain_client_ids_are_accepted__MQTT_3_1_3_5__MQTT5_3_1_3_5(void **state)
 {
     struct rig *r = *state;
     static const char all[] = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
@@ -289,10 +290,12 @@ static void what_follows_connect_is_done_in_order(void **state)
     rig_send_publish(c, "t", "x", 0, false, 0);
     rig_send_hex(c, "c0 00");
     rig_expect_connack(c, false, 0);
-    rig_expect(c, "90 03 00 01 01  30 04 00 01 74 78  d0 00");
+    rig_expect_suback(c, 1, "01");
+    rig_take(c, "t", "x", 0, false, false);
+    rig_expect(c, "d0 00");
 }
 
-/* ... and dropped when it is not. */
+/* ... and dropped when it is not. [MQTT5-3.1.4-6] */
 static void nothing_behind_a_refused_connect_is_done__MQTT_3_1_4_5__MQTT_3_2_2_4__MQTT_3_2_2_5(void **state)
 {
     struct rig *r = *state;
@@ -308,7 +311,7 @@ static void nothing_behind_a_refused_connect_is_done__MQTT_3_1_4_5__MQTT_3_2_2_4
     assert_false(rig_has_session(r, "a"));
 }
 
-static void who_may_not_come_is_told_why__MQTT_3_2_2_4__MQTT_3_2_2_5(void **state)
+static void who_may_not_come_is_told_why__MQTT_3_2_2_4__MQTT_3_2_2_5__MQTT5_3_1_4_2__MQTT5_3_2_2_7(void **state)
 {
     struct rig *r = *state;
     rig_user(r, "usr", "pwd", NULL, 0, true);
@@ -327,7 +330,7 @@ static void who_may_not_come_is_told_why__MQTT_3_2_2_4__MQTT_3_2_2_5(void **stat
 }
 
 /* A stored session doesn't make a refusal say that it is present. */
-static void refusal_says_no_session__MQTT_3_2_2_4(void **state)
+static void refusal_says_no_session__MQTT_3_2_2_4__MQTT5_3_2_2_6(void **state)
 {
     struct rig *r = *state;
     rig_user(r, "usr", "pwd", NULL, 0, true);
@@ -338,7 +341,7 @@ static void refusal_says_no_session__MQTT_3_2_2_4(void **state)
     rig_connect(r, .id = "a", .user = "usr", .password = "pwd", .present = true);
 }
 
-static void session_of_another_user_is_refused(void **state)
+static void session_of_another_user_is_refused__MQTT5_3_1_3_8(void **state)
 {
     struct rig *r = *state;
     rig_user(r, "alice", "1", NULL, 0, true);
@@ -531,35 +534,35 @@ static void kept_sessions_end_with_their_connection_then(void **state)
 int main(void)
 {
     static const struct rig_test tests[] = {
-        RIG_TEST(first_packet_must_be_connect__MQTT_3_1_0_1),
+        RIG_TEST(first_packet_must_be_connect__MQTT_3_1_0_1__MQTT5_3_1_0_1__MQTT5_3_14_0_1),
         RIG_TEST(first_byte_alone_is_refused),
-        RIG_TEST(second_connect_closes__MQTT_3_1_0_2),
-        RIG_TEST(unknown_protocol_name_closes__MQTT_3_1_2_1),
-        RIG_TEST(unknown_level_is_answered_1__MQTT_3_1_2_2__MQTT_3_2_2_5),
+        RIG_TEST(second_connect_closes__MQTT_3_1_0_2__MQTT5_3_1_0_2),
+        RIG_TEST(unknown_protocol_name_closes__MQTT_3_1_2_1__MQTT5_3_1_2_1),
+        RIG_TEST(unknown_level_is_answered_1__MQTT_3_1_2_2__MQTT_3_2_2_5__MQTT5_3_1_2_2),
         RIG_TEST(version_5_is_refused_in_its_own_words),
-        RIG_TEST(listener_may_refuse_a_version),
-        RIG_TEST_IN(reserved_connect_flag_closes__MQTT_3_1_2_3, RIG_311),
-        RIG_TEST_IN(will_flags_without_will_close__MQTT_3_1_2_11__MQTT_3_1_2_13__MQTT_3_1_2_15, RIG_311),
-        RIG_TEST(will_qos_3_closes__MQTT_3_1_2_14),
-        RIG_TEST(will_flag_needs_topic_and_message__MQTT_3_1_2_9),
-        RIG_TEST_IN(user_name_and_its_flag_agree__MQTT_3_1_2_18__MQTT_3_1_2_19, RIG_311),
-        RIG_TEST_IN(password_and_its_flag_agree__MQTT_3_1_2_20__MQTT_3_1_2_21, RIG_311),
-        RIG_TEST(password_without_user_closes__MQTT_3_1_2_22),
-        RIG_TEST(payload_fields_have_their_order__MQTT_3_1_3_1__MQTT_3_1_2_9),
-        RIG_TEST(client_id_must_be_there__MQTT_3_1_3_3),
-        RIG_TEST(strings_of_connect_are_utf8__MQTT_3_1_3_4__MQTT_3_1_3_10__MQTT_3_1_3_11),
-        RIG_TEST(password_and_will_message_are_any_bytes),
-        RIG_TEST_IN(plain_client_ids_are_accepted__MQTT_3_1_3_5, RIG_WHOLE),
+        RIG_TEST(listener_may_refuse_a_version__MQTT5_3_1_2_2__MQTT5_4_13_2_1),
+        RIG_TEST_IN(reserved_connect_flag_closes__MQTT_3_1_2_3__MQTT5_3_1_2_3, RIG_311 | RIG_5),
+        RIG_TEST_IN(will_flags_without_will_close__MQTT_3_1_2_11__MQTT_3_1_2_13__MQTT_3_1_2_15, RIG_311 | RIG_5),
+        RIG_TEST_IN(will_qos_3_closes__MQTT_3_1_2_14, RIG_3),
+        RIG_TEST_IN(will_flag_needs_topic_and_message__MQTT_3_1_2_9, RIG_3),
+        RIG_TEST_IN(user_name_and_its_flag_agree__MQTT_3_1_2_18__MQTT_3_1_2_19, RIG_311 | RIG_5),
+        RIG_TEST_IN(password_and_its_flag_agree__MQTT_3_1_2_20__MQTT_3_1_2_21, RIG_311 | RIG_5),
+        RIG_TEST_IN(password_without_user_closes__MQTT_3_1_2_22, RIG_3),
+        RIG_TEST_IN(payload_fields_have_their_order__MQTT_3_1_3_1__MQTT_3_1_2_9, RIG_3),
+        RIG_TEST(client_id_must_be_there__MQTT_3_1_3_3__MQTT5_3_1_3_3),
+        RIG_TEST_IN(strings_of_connect_are_utf8__MQTT_3_1_3_4__MQTT_3_1_3_10__MQTT_3_1_3_11, RIG_3),
+        RIG_TEST_IN(password_and_will_message_are_any_bytes, RIG_3),
+        RIG_TEST_IN(plain_client_ids_are_accepted__MQTT_3_1_3_5__MQTT5_3_1_3_5, RIG_WHOLE),
         RIG_TEST_IN(long_and_odd_client_ids_are_accepted, RIG_WHOLE),
-        RIG_TEST_IN(empty_client_id_gets_one_of_its_own__MQTT_3_1_3_6, RIG_311),
-        RIG_TEST(empty_client_id_that_wants_to_come_back_is_answered_2__MQTT_3_1_3_8__MQTT_3_1_3_9),
-        RIG_TEST(malformed_connect_is_not_answered__MQTT_3_1_4_1__MQTT_3_2_2_6),
-        RIG_TEST(accepted_connect_is_answered_0__MQTT_3_1_4_4__MQTT_3_2_0_1__MQTT_3_2_2_1),
+        RIG_TEST_IN(empty_client_id_gets_one_of_its_own__MQTT_3_1_3_6, RIG_311 | RIG_5),
+        RIG_TEST_IN(empty_client_id_that_wants_to_come_back_is_answered_2__MQTT_3_1_3_8__MQTT_3_1_3_9, RIG_3),
+        RIG_TEST_IN(malformed_connect_is_not_answered__MQTT_3_1_4_1__MQTT_3_2_2_6, RIG_3),
+        RIG_TEST_IN(accepted_connect_is_answered_0__MQTT_3_1_4_4__MQTT_3_2_0_1__MQTT_3_2_2_1, RIG_3),
         RIG_TEST_IN(what_follows_connect_is_done_in_order, RIG_ONE_SHARD),
         RIG_TEST(nothing_behind_a_refused_connect_is_done__MQTT_3_1_4_5__MQTT_3_2_2_4__MQTT_3_2_2_5),
-        RIG_TEST(who_may_not_come_is_told_why__MQTT_3_2_2_4__MQTT_3_2_2_5),
-        RIG_TEST(refusal_says_no_session__MQTT_3_2_2_4),
-        RIG_TEST(session_of_another_user_is_refused),
+        RIG_TEST(who_may_not_come_is_told_why__MQTT_3_2_2_4__MQTT_3_2_2_5__MQTT5_3_1_4_2__MQTT5_3_2_2_7),
+        RIG_TEST(refusal_says_no_session__MQTT_3_2_2_4__MQTT5_3_2_2_6),
+        RIG_TEST(session_of_another_user_is_refused__MQTT5_3_1_3_8),
         RIG_TEST(nothing_is_read_while_the_authoriser_thinks),
         RIG_TEST(answer_for_a_connection_that_is_gone),
         RIG_TEST(answer_for_a_connection_that_is_closing),
@@ -569,7 +572,7 @@ int main(void)
         RIG_TEST(strangers_are_refused_by_their_first_bytes),
         RIG_TEST(no_connect_is_larger_than_its_strings),
         RIG_TEST_LIMITS(kept_sessions_end_with_their_connection_then, 0, sessions_may_be_forbidden),
-        RIG_TEST_LIMITS(keep_alive_over_the_limit_is_refused, 0, few_levels),
+        RIG_TEST_LIMITS(keep_alive_over_the_limit_is_refused, RIG_3, few_levels),
         RIG_TEST_LIMITS(connect_over_max_packet_size_closes_at_once, 0, few_levels),
     };
     return RIG_MAIN(tests);

@@ -95,7 +95,7 @@ static void slow_client_is_disconnected(void **state)
     publish_many(p, 0, 20);
     for (unsigned i = 0; i < 3; i++)
         rig_expect_publish(a, "t", numbered(i), 1, false, false);
-    rig_expect_closed(a);
+    rig_expect_ended(a, REASON_QUOTA_EXCEEDED);
     a = rig_resume(r, "a");
     for (unsigned i = 0; i < 13; i++)
         rig_take(a, "t", numbered(i), 1, i < 3, false);

@@ -2,7 +2,7 @@
 /* Order: of one publisher on one topic, at each subscriber, over shards, kinds of QoS and reconnects. */
 #include "scenario.h"
 
-static void in_order_at_every_qos__MQTT_4_6_0_5__MQTT_4_6_0_6(void **state)
+static void in_order_at_every_qos__MQTT_4_6_0_5__MQTT_4_6_0_6__MQTT5_4_6_0_5__MQTT5_4_6_0_6(void **state)
 {
     struct rig *r = *state;
     for (uint8_t qos = 0; qos < 3; qos++) {
@@ -47,7 +47,7 @@ static void mixed_qos_keeps_order(void **state)
     }
 }
 
-static void order_stands_over_reconnects__MQTT_4_6_0_1__MQTT_4_6_0_6(void **state)
+static void order_stands_over_reconnects__MQTT_4_6_0_1__MQTT_4_6_0_6__MQTT5_4_6_0_1__MQTT5_4_6_0_6(void **state)
 {
     struct rig *r = *state;
     struct peer *p = rig_clean(r, "p"), *a = rig_keep(r, "a");
@@ -102,9 +102,9 @@ static void will_comes_last(void **state)
 int main(void)
 {
     static const struct rig_test tests[] = {
-        RIG_TEST_IN(in_order_at_every_qos__MQTT_4_6_0_5__MQTT_4_6_0_6, RIG_WHOLE),
+        RIG_TEST_IN(in_order_at_every_qos__MQTT_4_6_0_5__MQTT_4_6_0_6__MQTT5_4_6_0_5__MQTT5_4_6_0_6, RIG_WHOLE),
         RIG_TEST(mixed_qos_keeps_order),
-        RIG_TEST(order_stands_over_reconnects__MQTT_4_6_0_1__MQTT_4_6_0_6),
+        RIG_TEST(order_stands_over_reconnects__MQTT_4_6_0_1__MQTT_4_6_0_6__MQTT5_4_6_0_1__MQTT5_4_6_0_6),
         RIG_TEST(will_comes_last),
     };
     return RIG_MAIN(tests);

@@ -2,18 +2,19 @@
 /* QoS 2 in both directions: exactly once, over reconnects too. */
 #include "scenario.h"
 
+/* [MQTT5-4.3.3-8] [MQTT5-4.3.3-11] [MQTT5-2.2.1-5] [MQTT5-3.3.4-1] */
 static void whole_exchange__MQTT_4_3_3_2__MQTT_2_3_1_6__MQTT_3_3_4_1(void **state)
 {
     struct peer *a = rig_clean(*state, "a");
     rig_send_publish(a, "t", "x", 2, false, 0x1234);
-    rig_expect(a, "50 02 12 34");
+    rig_expect_reason(a, PACKET_PUBREC, 0x1234, REASON_NO_MATCHING_SUBSCRIBERS);
     rig_expect_nothing(a);
     rig_send_ack(a, PACKET_PUBREL, 0x1234);
-    rig_expect(a, "70 02 12 34");
+    rig_expect_reason(a, PACKET_PUBCOMP, 0x1234, REASON_SUCCESS);
     rig_expect_nothing(a);
 }
 
-static void delivered_once_before_pubrel_and_new_after_it__MQTT_4_3_3_2(void **state)
+static void delivered_once_before_pubrel_and_new_after_it__MQTT_4_3_3_2__MQTT5_4_3_3_10__MQTT5_4_3_3_12(void **state)
 {
     struct peer *a = rig_keep(*state, "a"), *b = rig_clean(*state, "b");
     rig_subscribe(b, 1, "t:0");
@@ -34,6 +35,7 @@ static void delivered_once_before_pubrel_and_new_after_it__MQTT_4_3_3_2(void **s
     rig_take(b, "t", "2", 0, false, false);
 }
 
+/* [MQTT5-4.3.3-10] [MQTT5-4.1.0-1] */
 static void received_id_is_remembered_over_a_reconnect__MQTT_4_3_3_2__MQTT_4_1_0_1(void **state)
 {
     struct rig *r = *state;
@@ -71,7 +73,7 @@ static void ids_of_the_two_directions_are_apart(void **state)
     rig_expect_nothing(b);
 }
 
-static void pubrecs_come_in_order__MQTT_4_6_0_3(void **state)
+static void pubrecs_come_in_order__MQTT_4_6_0_3__MQTT5_4_6_0_3(void **state)
 {
     struct peer *a = rig_keep(*state, "a");
     for (uint16_t i = 1; i <= 50; i++)
@@ -81,7 +83,7 @@ static void pubrecs_come_in_order__MQTT_4_6_0_3(void **state)
 }
 
 /* Answers of several kinds, which wait for different commits, do not overtake each other either. */
-static void answers_of_all_kinds_come_in_order__MQTT_4_6_0_2__MQTT_4_6_0_3(void **state)
+static void answers_of_all_kinds_come_in_order__MQTT_4_6_0_2__MQTT_4_6_0_3__MQTT5_4_6_0_2__MQTT5_4_6_0_3(void **state)
 {
     struct peer *a = rig_keep(*state, "a");
     rig_send_publish(a, "t", "x", 2, false, 1);
@@ -91,10 +93,16 @@ static void answers_of_all_kinds_come_in_order__MQTT_4_6_0_2__MQTT_4_6_0_3(void 
     rig_send_publish(a, "t", "x", 2, false, 5);
     rig_send_unsubscribe(a, 6, "u");
     rig_send_publish(a, "t", "x", 1, false, 7);
-    rig_expect(a, "50 02 00 01  40 02 00 02  90 03 00 03 01  40 02 00 04  50 02 00 05  b0 02 00 06  40 02 00 07");
+    rig_expect_ack(a, PACKET_PUBREC, 1);
+    rig_expect_ack(a, PACKET_PUBACK, 2);
+    rig_expect_suback(a, 3, "01");
+    rig_expect_ack(a, PACKET_PUBACK, 4);
+    rig_expect_ack(a, PACKET_PUBREC, 5);
+    rig_expect_unsuback(a, 6, "00");
+    rig_expect_ack(a, PACKET_PUBACK, 7);
 }
 
-static void pubrels_come_in_the_order_of_pubrecs__MQTT_4_6_0_4(void **state)
+static void pubrels_come_in_the_order_of_pubrecs__MQTT_4_6_0_4__MQTT5_4_6_0_4(void **state)
 {
     struct rig *r = *state;
     struct peer *a = rig_clean(r, "a"), *b = rig_keep(r, "b");
@@ -111,6 +119,8 @@ static void pubrels_come_in_the_order_of_pubrecs__MQTT_4_6_0_4(void **state)
         rig_expect_ack(b, PACKET_PUBREL, ids[order[i]]);
 }
 
+/* [MQTT5-4.3.3-1] [MQTT5-4.3.3-2] [MQTT5-4.3.3-3]
+ * [MQTT5-4.3.3-4] [MQTT5-4.3.3-5] [MQTT5-4.3.3-6] [MQTT5-4.4.0-1] */
 static void sending__MQTT_4_3_3_1__MQTT_2_3_1_4(void **state)
 {
     struct rig *r = *state;
@@ -171,7 +181,7 @@ static void pubrec_before_the_repetition(void **state)
     assert_in_range(publishes, 2, 3);
 }
 
-static void window_is_shared_by_qos_1_and_2(void **state)
+static void window_is_shared_by_qos_1_and_2__MQTT5_3_3_4_9__MQTT5_4_9_0_2(void **state)
 {
     struct rig *r = *state;
     struct peer *a = rig_clean(r, "a"), *b = rig_keep(r, "b");
@@ -211,15 +221,15 @@ int main(void)
 {
     static const struct rig_test tests[] = {
         RIG_TEST(whole_exchange__MQTT_4_3_3_2__MQTT_2_3_1_6__MQTT_3_3_4_1),
-        RIG_TEST(delivered_once_before_pubrel_and_new_after_it__MQTT_4_3_3_2),
+        RIG_TEST(delivered_once_before_pubrel_and_new_after_it__MQTT_4_3_3_2__MQTT5_4_3_3_10__MQTT5_4_3_3_12),
         RIG_TEST(received_id_is_remembered_over_a_reconnect__MQTT_4_3_3_2__MQTT_4_1_0_1),
         RIG_TEST(ids_of_the_two_directions_are_apart),
-        RIG_TEST(pubrecs_come_in_order__MQTT_4_6_0_3),
-        RIG_TEST(answers_of_all_kinds_come_in_order__MQTT_4_6_0_2__MQTT_4_6_0_3),
-        RIG_TEST(pubrels_come_in_the_order_of_pubrecs__MQTT_4_6_0_4),
+        RIG_TEST(pubrecs_come_in_order__MQTT_4_6_0_3__MQTT5_4_6_0_3),
+        RIG_TEST(answers_of_all_kinds_come_in_order__MQTT_4_6_0_2__MQTT_4_6_0_3__MQTT5_4_6_0_2__MQTT5_4_6_0_3),
+        RIG_TEST(pubrels_come_in_the_order_of_pubrecs__MQTT_4_6_0_4__MQTT5_4_6_0_4),
         RIG_TEST(sending__MQTT_4_3_3_1__MQTT_2_3_1_4),
         RIG_TEST(pubrec_before_the_repetition),
-        RIG_TEST(window_is_shared_by_qos_1_and_2),
+        RIG_TEST(window_is_shared_by_qos_1_and_2__MQTT5_3_3_4_9__MQTT5_4_9_0_2),
         RIG_TEST_IN(all_ids_may_be_open, RIG_HEAVY | RIG_311 | RIG_ONE_SHARD | RIG_IMMEDIATE),
     };
     return RIG_MAIN(tests);

@@ -89,7 +89,7 @@ static void connect(struct model *m, struct client_model *c)
 static void on_connack(struct model *m, struct client_model *c, const struct packet *p)
 {
     assert_int_equal(p->connack.reason, REASON_SUCCESS);
-    assert_int_equal(p->connack.session_present, c->ever && m->r->proto == PROTO_311);
+    assert_int_equal(p->connack.session_present, c->ever && m->r->proto != PROTO_31);
     c->up = c->ever = true;
     c->unacked_n = 0; /* comes again */
     m->resumed++;
@@ -175,7 +175,7 @@ static void listen(struct model *m, struct client_model *c)
             on_connack(m, c, &p);
         else if (p.type == PACKET_PUBLISH)
             on_publish(m, c, &p.publish);
-        else
+        else if (p.type != PACKET_DISCONNECT)
             on_ack(c, &p);
     }
     acknowledge(m, c);

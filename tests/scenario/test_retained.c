@@ -2,6 +2,7 @@
 /* Retained messages: kept, replaced, deleted, and given to whom subscribes. */
 #include "scenario.h"
 
+/* [MQTT5-3.3.1-5] [MQTT5-3.3.1-9] */
 static void new_subscription_gets_the_last_one__MQTT_3_3_1_5__MQTT_3_3_1_6__MQTT_3_3_1_8(void **state)
 {
     struct rig *r = *state;
@@ -20,7 +21,7 @@ static void new_subscription_gets_the_last_one__MQTT_3_3_1_5__MQTT_3_3_1_6__MQTT
     rig_expect_nothing(b);
 }
 
-static void live_ones_say_not_retained__MQTT_3_3_1_9(void **state)
+static void live_ones_say_not_retained__MQTT_3_3_1_9__MQTT5_3_3_1_12(void **state)
 {
     struct peer *a = rig_clean(*state, "a"), *b = rig_clean(*state, "b");
     rig_subscribe(b, 1, "r:2");
@@ -40,7 +41,7 @@ static void qos_0_replaces__MQTT_3_3_1_7(void **state)
     rig_expect_nothing(a);
 }
 
-static void empty_one_deletes_and_is_delivered__MQTT_3_3_1_10__MQTT_3_3_1_11(void **state)
+static void empty_one_deletes_and_is_delivered__MQTT_3_3_1_10__MQTT_3_3_1_11__MQTT5_3_3_1_6__MQTT5_3_3_1_7(void **state)
 {
     struct rig *r = *state;
     struct peer *a = rig_clean(r, "a"), *b = rig_clean(r, "b"), *c = rig_clean(r, "c");
@@ -60,7 +61,7 @@ static void empty_one_deletes_and_is_delivered__MQTT_3_3_1_10__MQTT_3_3_1_11(voi
     }
 }
 
-static void unretained_ones_change_nothing__MQTT_3_3_1_12(void **state)
+static void unretained_ones_change_nothing__MQTT_3_3_1_12__MQTT5_3_3_1_8(void **state)
 {
     struct peer *a = rig_clean(*state, "a");
     rig_publish(a, "r", "kept", 1, true);
@@ -91,7 +92,7 @@ static void they_outlive_sessions__MQTT_3_1_2_7(void **state)
     rig_take(b, "s", "y", 0, false, true);
 }
 
-static void again_with_each_subscribe__MQTT_3_8_4_3(void **state)
+static void again_with_each_subscribe__MQTT_3_8_4_3__MQTT5_3_8_4_4__MQTT5_3_3_1_9(void **state)
 {
     struct peer *a = rig_clean(*state, "a");
     rig_publish(a, "r", "x", 1, true);
@@ -316,12 +317,12 @@ int main(void)
 {
     static const struct rig_test tests[] = {
         RIG_TEST(new_subscription_gets_the_last_one__MQTT_3_3_1_5__MQTT_3_3_1_6__MQTT_3_3_1_8),
-        RIG_TEST(live_ones_say_not_retained__MQTT_3_3_1_9),
+        RIG_TEST(live_ones_say_not_retained__MQTT_3_3_1_9__MQTT5_3_3_1_12),
         RIG_TEST(qos_0_replaces__MQTT_3_3_1_7),
-        RIG_TEST(empty_one_deletes_and_is_delivered__MQTT_3_3_1_10__MQTT_3_3_1_11),
-        RIG_TEST(unretained_ones_change_nothing__MQTT_3_3_1_12),
+        RIG_TEST(empty_one_deletes_and_is_delivered__MQTT_3_3_1_10__MQTT_3_3_1_11__MQTT5_3_3_1_6__MQTT5_3_3_1_7),
+        RIG_TEST(unretained_ones_change_nothing__MQTT_3_3_1_12__MQTT5_3_3_1_8),
         RIG_TEST(they_outlive_sessions__MQTT_3_1_2_7),
-        RIG_TEST(again_with_each_subscribe__MQTT_3_8_4_3),
+        RIG_TEST(again_with_each_subscribe__MQTT_3_8_4_3__MQTT5_3_8_4_4__MQTT5_3_3_1_9),
         RIG_TEST(not_with_a_resumed_session),
         RIG_TEST_IN(five_thousand_at_qos_0, RIG_HEAVY),
         RIG_TEST_IN(five_thousand_at_qos_1_through_the_window, RIG_HEAVY),

@@ -2,15 +2,15 @@
 /* A second connection with the client id of a first. */
 #include "scenario.h"
 
-static void older_connection_is_closed__MQTT_3_1_4_2(void **state)
+static void older_connection_is_closed__MQTT_3_1_4_2__MQTT5_3_1_4_3(void **state)
 {
     struct rig *r = *state;
     struct peer *a = rig_clean(r, "x"), *b = rig_clean(r, "x");
-    rig_expect_closed(a);
+    rig_expect_ended(a, REASON_SESSION_TAKEN_OVER);
     rig_expect_nothing(b);
     rig_subscribe(b, 1, "t:0");
     struct peer *c = rig_clean(r, "x");
-    rig_expect_closed(b);
+    rig_expect_ended(b, REASON_SESSION_TAKEN_OVER);
     rig_publish(c, "t", "x", 0, false);
     rig_expect_nothing(c);
 }
@@ -21,13 +21,14 @@ static void whatever_shard_it_comes_in_on(void **state)
     struct peer *last = rig_connect(r, .id = "x", .at = 1);
     for (unsigned i = 0; i < 4 * r->n; i++) {
         struct peer *next = rig_connect(r, .id = "x", .at = 1 + (int)(i % r->n), .present = true);
-        rig_expect_closed(last);
+        rig_expect_ended(last, REASON_SESSION_TAKEN_OVER);
         rig_expect_nothing(next);
         last = next;
     }
     assert_int_equal(rig_stats(r).sessions, 1);
 }
 
+/* [MQTT5-3.1.4-4] [MQTT5-3.1.2-4] [MQTT5-3.1.2-6] */
 static void all_four_ways__MQTT_3_1_4_3__MQTT_3_1_2_4__MQTT_3_1_2_6(void **state)
 {
     struct rig *r = *state;
@@ -40,7 +41,7 @@ static void all_four_ways__MQTT_3_1_4_3__MQTT_3_1_2_4__MQTT_3_1_2_6(void **state
         uint16_t id = rig_expect_publish(a, "t", "1", 1, false, false);
         bool kept = !first && !second;
         struct peer *b = rig_connect(r, .id = "x", .clean = second, .present = kept);
-        rig_expect_closed(a);
+        rig_expect_ended(a, REASON_SESSION_TAKEN_OVER);
         if (kept)
             assert_int_equal(rig_expect_publish(b, "t", "1", 1, true, false), id);
         rig_publish(p, "t", "2", 0, false);
@@ -68,7 +69,7 @@ static void everything_in_flight_goes_on(void **state)
     rig_send_publish(a, "u", "x", 2, false, 77);
     rig_expect_ack(a, PACKET_PUBREC, 77);
     struct peer *b = rig_resume(r, "x");
-    rig_expect_closed(a);
+    rig_expect_ended(a, REASON_SESSION_TAKEN_OVER);
     for (unsigned i = 0; i < 20; i++) {
         if (i == 1)
             rig_expect_ack(b, PACKET_PUBREL, ids[1]);
@@ -98,7 +99,7 @@ static void older_one_hangs(void **state)
     rig_expect_nothing(w);
     rig_stall(a, false);
     rig_expect_publish(a, "t", "1", 1, false, false);
-    rig_expect_closed(a);
+    rig_expect_ended(a, REASON_SESSION_TAKEN_OVER);
     rig_expect_nothing(b);
 }
 
@@ -134,7 +135,7 @@ static void takeover_while_answers_wait(void **state)
     rig_expect_nothing(a);
     struct peer *b = rig_start(r, &(struct rig_connect){.id = "x"});
     rig_run(r);
-    rig_expect_closed(a);
+    rig_expect_ended(a, REASON_SESSION_TAKEN_OVER);
     rig_expect_nothing(b);
     rig_commit(r, SIZE_MAX);
     rig_expect_connack(b, true, 0);
@@ -142,7 +143,7 @@ static void takeover_while_answers_wait(void **state)
     struct peer *w = rig_start(r, &(struct rig_connect){.id = "w", .clean = true});
     rig_send_subscribe(w, 1, "t:0");
     rig_expect_connack(w, false, 0);
-    rig_expect(w, "90 03 00 01 00");
+    rig_expect_suback(w, 1, "00");
     rig_expect_publish(w, "t", "x", 0, false, true);
     rig_commit(r, SIZE_MAX);
     rig_expect_ack(b, PACKET_PUBREC, 5);
@@ -153,7 +154,7 @@ static void takeover_while_answers_wait(void **state)
 int main(void)
 {
     static const struct rig_test tests[] = {
-        RIG_TEST(older_connection_is_closed__MQTT_3_1_4_2),
+        RIG_TEST(older_connection_is_closed__MQTT_3_1_4_2__MQTT5_3_1_4_3),
         RIG_TEST(whatever_shard_it_comes_in_on),
         RIG_TEST(all_four_ways__MQTT_3_1_4_3__MQTT_3_1_2_4__MQTT_3_1_2_6),
         RIG_TEST(everything_in_flight_goes_on),

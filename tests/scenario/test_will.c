@@ -15,6 +15,7 @@ static struct peer *watcher(struct rig *r)
     return w;
 }
 
+/* [MQTT5-3.1.2-7] [MQTT5-3.1.2-8] [MQTT5-3.1.2-14] */
 static void when_the_connection_breaks__MQTT_3_1_2_8__MQTT_3_1_2_9__MQTT_3_1_2_16(void **state)
 {
     struct rig *r = *state;
@@ -37,12 +38,12 @@ static void after_a_protocol_error__MQTT_3_1_2_8(void **state)
     for (size_t i = 0; i < sizeof(errors) / sizeof(*errors); i++) {
         struct peer *c = with_will(r, 1, false);
         rig_send_hex(c, errors[i]);
-        rig_expect_closed(c);
+        ends_with_an_error(c);
         rig_take(w, "will", "gone", 1, false, false);
     }
     struct peer *c = with_will(r, 1, false);
     send_raw_connect(c, 2, "00 01 61");
-    rig_expect_closed(c);
+    ends_with_an_error(c);
     rig_take(w, "will", "gone", 1, false, false);
 }
 
@@ -53,7 +54,7 @@ static void after_the_keep_alive__MQTT_3_1_2_8(void **state)
     rig_advance(r, 14999);
     rig_expect_nothing(w);
     rig_advance(r, 1);
-    rig_expect_closed(c);
+    rig_expect_ended(c, REASON_KEEP_ALIVE_TIMEOUT);
     rig_take(w, "will", "gone", 1, false, false);
 }
 
@@ -61,14 +62,14 @@ static void at_a_takeover__MQTT_3_1_2_8(void **state)
 {
     struct rig *r = *state;
     struct peer *w = watcher(r), *c = with_will(r, 1, false), *d = with_will(r, 2, false);
-    rig_expect_closed(c);
+    rig_expect_ended(c, REASON_SESSION_TAKEN_OVER);
     rig_take(w, "will", "gone", 1, false, false);
     rig_expect_nothing(w);
     rig_drop(d);
     rig_take(w, "will", "gone", 2, false, false);
 }
 
-static void not_after_disconnect__MQTT_3_14_4_3__MQTT_3_1_2_10(void **state)
+static void not_after_disconnect__MQTT_3_14_4_3__MQTT_3_1_2_10__MQTT5_3_14_4_3__MQTT5_3_1_2_10(void **state)
 {
     struct rig *r = *state;
     struct peer *w = watcher(r);
@@ -93,7 +94,7 @@ static void not_at_the_servers_stop(void **state)
     struct rig *r = *state;
     struct peer *w = watcher(r), *c = with_will(r, 1, false);
     rig_end(c, REASON_SERVER_SHUTTING_DOWN);
-    rig_expect_closed(c);
+    rig_expect_ended(c, REASON_SERVER_SHUTTING_DOWN);
     rig_expect_nothing(w);
 }
 
@@ -102,11 +103,11 @@ static void when_an_operator_ends_it(void **state)
     struct rig *r = *state;
     struct peer *w = watcher(r), *c = with_will(r, 1, false);
     rig_end(c, REASON_ADMINISTRATIVE_ACTION);
-    rig_expect_closed(c);
+    rig_expect_ended(c, REASON_ADMINISTRATIVE_ACTION);
     rig_take(w, "will", "gone", 1, false, false);
 }
 
-static void once_only__MQTT_3_1_2_10(void **state)
+static void once_only__MQTT_3_1_2_10__MQTT5_3_1_2_10(void **state)
 {
     struct rig *r = *state;
     struct peer *w = watcher(r);
@@ -128,7 +129,7 @@ static void none_without_the_flag__MQTT_3_1_2_12(void **state)
     rig_expect_nothing(w);
 }
 
-static void retained_will__MQTT_3_1_2_17(void **state)
+static void retained_will__MQTT_3_1_2_17__MQTT5_3_1_2_15(void **state)
 {
     struct rig *r = *state;
     struct peer *w = watcher(r);
@@ -216,16 +217,16 @@ int main(void)
         RIG_TEST(after_a_protocol_error__MQTT_3_1_2_8),
         RIG_TEST(after_the_keep_alive__MQTT_3_1_2_8),
         RIG_TEST(at_a_takeover__MQTT_3_1_2_8),
-        RIG_TEST(not_after_disconnect__MQTT_3_14_4_3__MQTT_3_1_2_10),
+        RIG_TEST(not_after_disconnect__MQTT_3_14_4_3__MQTT_3_1_2_10__MQTT5_3_14_4_3__MQTT5_3_1_2_10),
         RIG_TEST(not_at_the_servers_stop),
         RIG_TEST(when_an_operator_ends_it),
-        RIG_TEST(once_only__MQTT_3_1_2_10),
+        RIG_TEST(once_only__MQTT_3_1_2_10__MQTT5_3_1_2_10),
         RIG_TEST(none_without_the_flag__MQTT_3_1_2_12),
-        RIG_TEST(retained_will__MQTT_3_1_2_17),
+        RIG_TEST(retained_will__MQTT_3_1_2_17__MQTT5_3_1_2_15),
         RIG_TEST(own_will_waits_for_its_client),
         RIG_TEST(rights_hold_for_wills),
         RIG_TEST(refused_connections_have_no_will),
-        RIG_TEST(will_topics_have_rules),
+        RIG_TEST_IN(will_topics_have_rules, RIG_3),
     };
     return RIG_MAIN(tests);
 }

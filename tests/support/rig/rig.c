@@ -363,8 +363,10 @@ struct rig *rig_new(unsigned shards, const struct limits *limits, enum rig_commi
     r->commits = commits;
     r->now = 1000000;
     r->proto = PROTO_311;
-    r->origin = (struct client_origin){
-        .listener = "rig", .anonymous = true, .versions = 1u << PROTO_31 | 1u << PROTO_311 | 1u << PROTO_5};
+    r->origin =
+        (struct client_origin){.listener = "rig", .anonymous = true, .versions = 1u << PROTO_31 | 1u << PROTO_311};
+    if (RIG_SPEAKS_5)
+        r->origin.versions |= 1u << PROTO_5;
     list_init(&r->peers);
     list_init(&r->answers);
     r->broker = broker_new(&(struct broker_config){.shards = shards, .limits = r->limits});
@@ -417,6 +419,8 @@ void rig_abandon(struct rig *r)
         struct peer *c = container_of(l, struct peer, link);
         free(c->in);
         free(c->got);
+        for (size_t i = 0; i < sizeof(c->terms.topics) / sizeof(c->terms.topics[0]); i++)
+            free(c->terms.topics[i]);
         free(c);
     }
     for (size_t i = 0; i < r->users_n; i++)

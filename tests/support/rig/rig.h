@@ -5,8 +5,8 @@
  * after the other, until nothing moves any more (rig_run). It re-enters the core only where it was woken, so a
  * forgotten wake shows as an answer that never comes.
  *
- * A test is a function of cmocka that finds its rig in *state. rig_main runs each test in several worlds: 3.1 and
- * 3.1.1; one, two and four shards; commits at once, later, in batches; input whole and byte by byte. A test therefore
+ * A test is a function of cmocka that finds its rig in *state. rig_main runs each test in several worlds: 3.1, 3.1.1
+ * and 5.0; one, two and four shards; commits at once, later, in batches; input whole and byte by byte. A test therefore
  * must not depend on any of that unless it says so in its RIG_ entry.
  *
  * Whoever asks for more than the doors of the core give (to check an invariant) does it in rig_check.c.
@@ -26,6 +26,15 @@
 #include "sotto/core/store.h"
 
 #define RIG_SHARDS 4
+
+/* The core speaks 5.0: there are worlds of 5.0. */
+#define RIG_SPEAKS_5 false
+
+/* The bit of a property in props.has: RIG_HAS(TOPIC_ALIAS). */
+#define RIG_HAS(prop) (UINT64_C(1) << PROP_##prop)
+
+/* What a peer names by default where 5.0 asks how long a session is kept: as long as 3.x would. */
+#define RIG_FOREVER UINT32_MAX
 
 enum rig_commits {
     RIG_AT_ONCE,   /* memory_store_ops: at the end of the turn */
@@ -74,6 +83,15 @@ struct rig {
     size_t memory_before;
 };
 
+/* What one side of a 5.0 connection has named, and what follows from it for the rest of the connection. */
+struct rig_terms {
+    uint32_t maximum_packet_size; /* the peer's; 0: none */
+    uint16_t alias_maximum;       /* the peer's: aliases that the server may use */
+    bool no_problem_info;
+    bool connected, ended; /* CONNACK came; DISCONNECT came */
+    char *topics[64];      /* the server's aliases, from 1 on */
+};
+
 /* The other end of a connection. */
 struct peer {
     struct rig *rig;
@@ -93,6 +111,9 @@ struct peer {
     bool blocked; /* output waits because it stalled */
     bool dropped; /* broke the connection; the core will hear of it */
     bool closed;  /* by the server */
+    struct rig_terms terms;
+    struct props connack; /* 5.0, what the server has named: numbers only ... */
+    char assigned[64];    /* ... and the client id that it assigned, or "" */
 };
 
 /* ---------------------------------------------------------------- the rig */
@@ -158,14 +179,28 @@ void rig_send_bytes(struct peer *c, const void *p, size_t n);
 void rig_send_hex(struct peer *c, const char *hex);
 void rig_send(struct peer *c, const struct packet *p);
 void rig_send_ack(struct peer *c, enum packet_type type, uint16_t id);
+void rig_send_ack_reason(struct peer *c, enum packet_type type, uint16_t id, enum reason reason);
 void rig_send_publish(struct peer *c, const char *topic, const char *payload, uint8_t qos, bool retain, uint16_t id);
 void rig_send_publish_dup(struct peer *c, const char *topic, const char *payload, uint8_t qos, bool retain,
                           uint16_t id);
 void rig_send_publish_bytes(struct peer *c, struct bytes topic, struct bytes payload, uint8_t qos, bool retain,
                             uint16_t id);
-/* filters: "a/b:1 c/#:2"; for UNSUBSCRIBE "a/b c/#". */
+/* With properties of 5.0 (NULL: none). */
+void rig_send_publish_props(struct peer *c, const char *topic, const char *payload, uint8_t qos, bool retain,
+                            uint16_t id, const struct props *props);
+/* filters: "a/b:1 c/#:2"; for UNSUBSCRIBE "a/b c/#". Behind the QoS, options of 5.0: n no local, p retain as published,
+ * 1 and 2 retain handling: "a/b:2np1". */
 void rig_send_subscribe(struct peer *c, uint16_t id, const char *filters);
+/* With a subscription identifier; 0: none. */
+void rig_send_subscribe_id(struct peer *c, uint16_t id, const char *filters, uint32_t sub_id);
 void rig_send_unsubscribe(struct peer *c, uint16_t id, const char *filters);
+/* DISCONNECT; in 3.x the reason is not sent. props: NULL for none. */
+void rig_send_disconnect(struct peer *c, enum reason reason, const struct props *props);
+/* AUTH; method and data may be NULL. */
+void rig_send_auth(struct peer *c, enum reason reason, const char *method, const char *data);
+
+/* User properties for props.raw: "name=value name=value". Good until the 8th next call. */
+struct bytes rig_user_props(const char *pairs);
 
 struct rig_connect {
     const char *id; /* NULL: empty */
@@ -177,6 +212,9 @@ struct rig_connect {
     const char *will_topic, *will;
     uint8_t will_qos;
     bool will_retain;
+    /* 5.0. NULL: a session that is not clean is kept for RIG_FOREVER, the receive maximum is what max_inflight is for
+     * 3.x; a will without properties */
+    const struct props *props, *will_props;
     bool present; /* the session is to be there; 3.1 can't say */
     int at;       /* 1 + the shard where it arrives; 0: one after the other */
 };
@@ -200,10 +238,14 @@ void rig_expect_at(struct peer *c, const char *hex, const char *file, int line);
 /* Nothing (more) comes, and the connection stands. */
 void rig_expect_nothing_at(struct peer *c, const char *file, int line);
 #define rig_expect_nothing(c) rig_expect_nothing_at((c), __FILE__, __LINE__)
-/* Nothing (more) comes, and the server has closed the connection. */
+/* Nothing (more) comes, and the server has closed the connection: what 3.x does, and 5.0 where there is no word. */
 void rig_expect_closed_at(struct peer *c, const char *file, int line);
 #define rig_expect_closed(c) rig_expect_closed_at((c), __FILE__, __LINE__)
-/* The next packet, which must be of that type. Views are valid until more comes. */
+/* The server has ended the connection, and told why where the version can: DISCONNECT in 5.0, nothing in 3.x. */
+void rig_expect_ended_at(struct peer *c, enum reason reason, const char *file, int line);
+#define rig_expect_ended(c, reason) rig_expect_ended_at((c), (reason), __FILE__, __LINE__)
+/* The next packet, which must be of that type. Views are valid until more comes. The topic of a PUBLISH with an alias
+ * alone is put in its place. */
 void rig_expect_packet_at(struct peer *c, enum packet_type type, struct packet *p, const char *file, int line);
 #define rig_expect_packet(c, type, p) rig_expect_packet_at((c), (type), (p), __FILE__, __LINE__)
 /* True, and the next packet is taken, if there is one. */
@@ -215,9 +257,26 @@ uint16_t rig_expect_publish_at(struct peer *c, const char *topic, const char *pa
                                bool retain, const char *file, int line);
 #define rig_expect_publish(c, topic, payload, qos, dup, retain)                                                        \
     rig_expect_publish_at((c), (topic), (payload), (qos), (dup), (retain), __FILE__, __LINE__)
+/* Any reason that is no error. */
 void rig_expect_ack_at(struct peer *c, enum packet_type type, uint16_t id, const char *file, int line);
 #define rig_expect_ack(c, type, id) rig_expect_ack_at((c), (type), (id), __FILE__, __LINE__)
-/* CONNACK with the return code as it stands in 3.x. */
+/* That reason; in 3.x there is none. */
+void rig_expect_reason_at(struct peer *c, enum packet_type type, uint16_t id, enum reason reason, const char *file,
+                          int line);
+#define rig_expect_reason(c, type, id, reason) rig_expect_reason_at((c), (type), (id), (reason), __FILE__, __LINE__)
+/* SUBACK or UNSUBACK with these codes, in hex as 5.0 has them: "01 8f". In 3.x every error is 80, and an UNSUBACK has
+ * none. */
+void rig_expect_codes_at(struct peer *c, enum packet_type type, uint16_t id, const char *codes, const char *file,
+                         int line);
+#define rig_expect_suback(c, id, codes) rig_expect_codes_at((c), PACKET_SUBACK, (id), (codes), __FILE__, __LINE__)
+#define rig_expect_unsuback(c, id, codes) rig_expect_codes_at((c), PACKET_UNSUBACK, (id), (codes), __FILE__, __LINE__)
+/* The properties hold these user properties, as for rig_user_props, and no others, in that order. */
+void rig_expect_user_props_at(const struct props *p, const char *pairs, const char *file, int line);
+#define rig_expect_user_props(p, pairs) rig_expect_user_props_at((p), (pairs), __FILE__, __LINE__)
+/* These subscription identifiers ("1 2 3") and no others, in any order. */
+void rig_expect_sub_ids_at(const struct props *p, const char *ids, const char *file, int line);
+#define rig_expect_sub_ids(p, ids) rig_expect_sub_ids_at((p), (ids), __FILE__, __LINE__)
+/* CONNACK with the return code as it stands in 3.x, or the reason of 5.0 that it stands for. */
 void rig_expect_connack_at(struct peer *c, bool present, uint8_t code, const char *file, int line);
 #define rig_expect_connack(c, present, code) rig_expect_connack_at((c), (present), (code), __FILE__, __LINE__)
 
@@ -236,6 +295,9 @@ void rig_take_at(struct peer *c, const char *topic, const char *payload, uint8_t
                  const char *file, int line);
 #define rig_take(c, topic, payload, qos, dup, retain)                                                                  \
     rig_take_at((c), (topic), (payload), (qos), (dup), (retain), __FILE__, __LINE__)
+/* CONNACK of 5.0 with that reason. */
+void rig_expect_refused_at(struct peer *c, enum reason reason, const char *file, int line);
+#define rig_expect_refused(c, reason) rig_expect_refused_at((c), (reason), __FILE__, __LINE__)
 /* DISCONNECT, and the server closes. */
 void rig_disconnect_at(struct peer *c, const char *file, int line);
 #define rig_disconnect(c) rig_disconnect_at((c), __FILE__, __LINE__)
@@ -243,8 +305,10 @@ void rig_disconnect_at(struct peer *c, const char *file, int line);
 /* ------------------------------------------------------------------ tests */
 
 enum {
-    RIG_31 = 1,         /* only 3.1 */
-    RIG_311 = 2,        /* only 3.1.1 */
+    RIG_31 = 1,  /* only 3.1 ... */
+    RIG_311 = 2, /* ... or only 3.1.1 ... */
+    RIG_5 = 256, /* ... or only 5.0; together: these */
+    RIG_3 = RIG_31 | RIG_311,
     RIG_ONE_SHARD = 4,  /* only one shard */
     RIG_MANY = 8,       /* only two and more */
     RIG_HEAVY = 16,     /* long: fewer worlds, input never byte by byte */

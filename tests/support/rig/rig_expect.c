@@ -124,8 +124,27 @@ bool rig_poll(struct peer *c, struct packet *p)
     }
     if (packet_decode(&f, c->proto, p) != REASON_SUCCESS)
         unexpected(c, __FILE__, __LINE__, "a packet that decodes");
+    const char *broken = c->proto == PROTO_5 ? rig_judge(c, &f, p) : NULL;
+    if (broken != NULL)
+        unexpected(c, __FILE__, __LINE__, broken);
     c->got_at += f.total;
     return true;
+}
+
+void rig_expect_ended_at(struct peer *c, enum reason reason, const char *file, int line)
+{
+    struct packet p;
+    size_t at = c->got_at;
+    if (c->proto == PROTO_5) {
+        rig_expect_packet_at(c, PACKET_DISCONNECT, &p, file, line);
+        char what[64];
+        snprintf(what, sizeof(what), "DISCONNECT %02x", reason);
+        if (p.end.reason != reason) {
+            c->got_at = at;
+            unexpected(c, file, line, what);
+        }
+    }
+    rig_expect_closed_at(c, file, line);
 }
 
 void rig_expect_packet_at(struct peer *c, enum packet_type type, struct packet *p, const char *file, int line)
@@ -153,24 +172,88 @@ uint16_t rig_expect_publish_at(struct peer *c, const char *topic, const char *pa
     unexpected(c, file, line, what);
 }
 
-void rig_expect_ack_at(struct peer *c, enum packet_type type, uint16_t id, const char *file, int line)
+static void expect_ack(struct peer *c, enum packet_type type, uint16_t id, const enum reason *reason, const char *file,
+                       int line)
 {
     struct packet p;
     size_t at = c->got_at;
     rig_expect_packet_at(c, type, &p, file, line);
-    if (p.ack.id == id)
+    bool right = reason == NULL || c->proto != PROTO_5 ? p.ack.reason < REASON_UNSPECIFIED : p.ack.reason == *reason;
+    if (p.ack.id == id && right)
         return;
     c->got_at = at;
     char what[64];
-    snprintf(what, sizeof(what), "%s %u", packet_name(type), id);
+    snprintf(what, sizeof(what), "%s %u, reason %02x", packet_name(type), id, reason != NULL ? *reason : 0);
+    unexpected(c, file, line, what);
+}
+
+void rig_expect_ack_at(struct peer *c, enum packet_type type, uint16_t id, const char *file, int line)
+{
+    expect_ack(c, type, id, NULL, file, line);
+}
+
+void rig_expect_reason_at(struct peer *c, enum packet_type type, uint16_t id, enum reason reason, const char *file,
+                          int line)
+{
+    expect_ack(c, type, id, &reason, file, line);
+}
+
+void rig_expect_codes_at(struct peer *c, enum packet_type type, uint16_t id, const char *codes, const char *file,
+                         int line)
+{
+    struct packet p;
+    size_t at = c->got_at;
+    rig_expect_packet_at(c, type, &p, file, line);
+    uint8_t *want;
+    size_t n = rig_hex(codes, &want);
+    for (size_t i = 0; i < n && c->proto != PROTO_5; i++)
+        want[i] = want[i] > REASON_UNSPECIFIED ? REASON_UNSPECIFIED : want[i];
+    if (c->proto != PROTO_5 && type == PACKET_UNSUBACK)
+        n = 0;
+    bool same = bytes_equal(p.suback.codes, bytes_of(want, n));
+    free(want);
+    if (same && p.suback.id == id)
+        return;
+    c->got_at = at;
+    char what[128];
+    snprintf(what, sizeof(what), "%s %u with codes %s", packet_name(type), id, codes);
+    unexpected(c, file, line, what);
+}
+
+static void expect_connack(struct peer *c, bool present, enum reason reason, const char *file, int line)
+{
+    struct packet p;
+    size_t at = c->got_at;
+    rig_expect_packet_at(c, PACKET_CONNACK, &p, file, line);
+    if (p.connack.session_present == present && p.connack.reason == reason)
+        return;
+    c->got_at = at;
+    char what[64];
+    snprintf(what, sizeof(what), "CONNACK present=%d reason=%02x", present, reason);
     unexpected(c, file, line, what);
 }
 
 void rig_expect_connack_at(struct peer *c, bool present, uint8_t code, const char *file, int line)
 {
+    static const enum reason reasons[] = {REASON_SUCCESS,
+                                          REASON_UNSUPPORTED_PROTOCOL_VERSION,
+                                          REASON_CLIENT_ID_NOT_VALID,
+                                          REASON_SERVER_UNAVAILABLE,
+                                          REASON_BAD_USER_NAME_OR_PASSWORD,
+                                          REASON_NOT_AUTHORIZED};
+    if (c->proto == PROTO_5) {
+        expect_connack(c, present, reasons[code], file, line);
+        return;
+    }
     char hex[16];
     snprintf(hex, sizeof(hex), "20 02 %02x %02x", present && c->proto != PROTO_31, code);
     rig_expect_at(c, hex, file, line);
+}
+
+void rig_expect_refused_at(struct peer *c, enum reason reason, const char *file, int line)
+{
+    expect_connack(c, false, reason, file, line);
+    rig_expect_closed_at(c, file, line);
 }
 
 /* -------------------------------------------------------- whole exchanges */
@@ -190,8 +273,10 @@ void rig_subscribe_at(struct peer *c, uint16_t id, const char *filters, const ch
     rig_expect_packet_at(c, PACKET_SUBACK, &p, file, line);
     size_t i = 0;
     for (const char *at = filters; *at != '\0'; i++) {
-        size_t n = strcspn(at, " ");
-        if (i >= p.suback.codes.n || p.suback.codes.p[i] != (uint8_t)(at[n - 1] - '0'))
+        size_t n = strcspn(at, " "), qos = n;
+        while (qos > 0 && at[qos - 1] != ':')
+            qos--;
+        if (i >= p.suback.codes.n || p.suback.codes.p[i] != (uint8_t)(at[qos] - '0'))
             rig_die_at(file, line, "%s: filter %zu of \"%s\" was not granted", c->name, i, filters);
         at += n + (at[n] == ' ');
     }
@@ -201,10 +286,14 @@ void rig_subscribe_at(struct peer *c, uint16_t id, const char *filters, const ch
 
 void rig_unsubscribe_at(struct peer *c, uint16_t id, const char *filters, const char *file, int line)
 {
-    char hex[32];
+    struct packet p;
     rig_send_unsubscribe(c, id, filters);
-    snprintf(hex, sizeof(hex), "b0 02 %02x %02x", id >> 8, id & 0xff);
-    rig_expect_at(c, hex, file, line);
+    rig_expect_packet_at(c, PACKET_UNSUBACK, &p, file, line);
+    if (p.suback.id != id)
+        rig_die_at(file, line, "%s: UNSUBACK %u where %u was expected", c->name, p.suback.id, id);
+    for (size_t i = 0; i < p.suback.codes.n; i++)
+        if (p.suback.codes.p[i] >= REASON_UNSPECIFIED)
+            rig_die_at(file, line, "%s: filter %zu of \"%s\" is %02x", c->name, i, filters, p.suback.codes.p[i]);
 }
 
 void rig_publish_at(struct peer *c, const char *topic, const char *payload, uint8_t qos, bool retain, const char *file,

@@ -20,6 +20,9 @@ static const struct world {
     {PROTO_31, 2, RIG_AT_ONCE, 0, false},    {PROTO_31, 4, RIG_BATCHED, 1, true},
     {PROTO_311, 4, RIG_AT_ONCE, 0, false},   {PROTO_311, 1, RIG_ON_DEMAND, 0, false},
     {PROTO_311, 2, RIG_ON_DEMAND, 0, false}, {PROTO_31, 2, RIG_ON_DEMAND, 0, false},
+    {PROTO_5, 1, RIG_AT_ONCE, 0, false},     {PROTO_5, 2, RIG_DELAYED, 0, false},
+    {PROTO_5, 4, RIG_BATCHED, 1, true},      {PROTO_5, 2, RIG_AT_ONCE, 3, true},
+    {PROTO_5, 1, RIG_ON_DEMAND, 0, false},   {PROTO_5, 2, RIG_ON_DEMAND, 0, false},
 };
 #define WORLDS (sizeof(worlds) / sizeof(*worlds))
 
@@ -52,7 +55,9 @@ static bool is_for(const struct rig_test *t, const struct world *w)
 {
     unsigned f = t->where;
     bool manual = w->commits == RIG_ON_DEMAND;
-    if (((f & RIG_31) && w->proto != PROTO_31) || ((f & RIG_311) && w->proto != PROTO_311))
+    unsigned mine = w->proto == PROTO_31 ? RIG_31 : w->proto == PROTO_311 ? RIG_311 : RIG_5;
+    unsigned versions = f & (RIG_3 | RIG_5);
+    if ((versions != 0 && (versions & mine) == 0) || (w->proto == PROTO_5 && !RIG_SPEAKS_5))
         return false;
     if (((f & RIG_ONE_SHARD) && w->shards != 1) || ((f & RIG_MANY) && w->shards == 1))
         return false;
@@ -64,10 +69,11 @@ static bool is_for(const struct rig_test *t, const struct world *w)
 static void add(struct run *run, struct CMUnitTest *out, const struct rig_test *t, const struct world *w)
 {
     static const char *const commits[] = {"at once", "delayed", "batched", "on demand"};
+    static const char *const versions[] = {[PROTO_31] = "3.1", [PROTO_311] = "3.1.1", [PROTO_5] = "5.0"};
     run->test = t;
     run->world = w;
-    snprintf(run->name, sizeof(run->name), "%s [%s, %u shards, commits %s%s]", t->name,
-             w->proto == PROTO_31 ? "3.1" : "3.1.1", w->shards, commits[w->commits], w->chunk == 0 ? "" : ", in bits");
+    snprintf(run->name, sizeof(run->name), "%s [%s, %u shards, commits %s%s]", t->name, versions[w->proto], w->shards,
+             commits[w->commits], w->chunk == 0 ? "" : ", in bits");
     *out = (struct CMUnitTest){run->name, t->run, setup, teardown, run};
 }
 

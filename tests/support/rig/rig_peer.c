@@ -99,7 +99,12 @@ void rig_send(struct peer *c, const struct packet *p)
 
 void rig_send_ack(struct peer *c, enum packet_type type, uint16_t id)
 {
-    rig_send(c, &(struct packet){.type = type, .ack = {.id = id}});
+    rig_send_ack_reason(c, type, id, REASON_SUCCESS);
+}
+
+void rig_send_ack_reason(struct peer *c, enum packet_type type, uint16_t id, enum reason reason)
+{
+    rig_send(c, &(struct packet){.type = type, .ack = {.id = id, .reason = reason}});
 }
 
 void rig_send_publish_bytes(struct peer *c, struct bytes topic, struct bytes payload, uint8_t qos, bool retain,
@@ -126,8 +131,37 @@ void rig_send_publish_dup(struct peer *c, const char *topic, const char *payload
                                              .dup = true}});
 }
 
+void rig_send_publish_props(struct peer *c, const char *topic, const char *payload, uint8_t qos, bool retain,
+                            uint16_t id, const struct props *props)
+{
+    struct packet p = {.type = PACKET_PUBLISH};
+    p.publish = (struct packet_publish){
+        .topic = bytes_str(topic), .payload = bytes_str(payload), .id = id, .qos = qos, .retain = retain};
+    if (props != NULL)
+        p.publish.props = *props;
+    rig_send(c, &p);
+}
+
+/* "a:2np1" -> the request. */
+static struct filter_request filter_of(struct bytes text)
+{
+    size_t colon = text.n;
+    while (colon > 0 && text.p[colon - 1] != ':')
+        colon--;
+    if (colon == 0 || colon == text.n)
+        rig_die("\"%.*s\" has no QoS", (int)text.n, (const char *)text.p);
+    struct filter_request f = {.filter = bytes_of(text.p, colon - 1), .qos = (uint8_t)(text.p[colon] - '0')};
+    for (size_t i = colon + 1; i < text.n; i++) {
+        f.no_local |= text.p[i] == 'n';
+        f.retain_as_published |= text.p[i] == 'p';
+        if (isdigit(text.p[i]))
+            f.retain_handling = (uint8_t)(text.p[i] - '0');
+    }
+    return f;
+}
+
 /* "a:1 b:2" -> the list as it stands in the packet. */
-static void send_filters(struct peer *c, enum packet_type type, uint16_t id, const char *filters)
+static void send_filters(struct peer *c, enum packet_type type, uint16_t id, const char *filters, uint32_t sub_id)
 {
     uint8_t *list = rig_alloc(4 * strlen(filters) + 8);
     struct wr w = wr_of(list, 4 * strlen(filters) + 8);
@@ -135,26 +169,75 @@ static void send_filters(struct peer *c, enum packet_type type, uint16_t id, con
     for (const char *at = filters; *at != '\0'; count++) {
         size_t n = strcspn(at, " ");
         struct filter_request f = {.filter = bytes_of(at, n)};
-        if (type == PACKET_SUBSCRIBE) {
-            f.filter.n = n - 2;
-            f.qos = (uint8_t)(at[n - 1] - '0');
-        }
+        if (type == PACKET_SUBSCRIBE)
+            f = filter_of(f.filter);
         filter_write(&w, type, c->proto, &f);
         at += n + (at[n] == ' ');
     }
     struct packet_subscribe s = {.id = id, .count = count, .filters = bytes_of(list, (size_t)(w.p - list))};
+    s.props.has = sub_id > 0 ? RIG_HAS(SUBSCRIPTION_ID) : 0;
+    s.props.sub_id = sub_id;
     rig_send(c, &(struct packet){.type = type, .subscribe = s});
     free(list);
 }
 
 void rig_send_subscribe(struct peer *c, uint16_t id, const char *filters)
 {
-    send_filters(c, PACKET_SUBSCRIBE, id, filters);
+    send_filters(c, PACKET_SUBSCRIBE, id, filters, 0);
+}
+
+void rig_send_subscribe_id(struct peer *c, uint16_t id, const char *filters, uint32_t sub_id)
+{
+    send_filters(c, PACKET_SUBSCRIBE, id, filters, sub_id);
 }
 
 void rig_send_unsubscribe(struct peer *c, uint16_t id, const char *filters)
 {
-    send_filters(c, PACKET_UNSUBSCRIBE, id, filters);
+    send_filters(c, PACKET_UNSUBSCRIBE, id, filters, 0);
+}
+
+void rig_send_disconnect(struct peer *c, enum reason reason, const struct props *props)
+{
+    struct packet p = {.type = PACKET_DISCONNECT, .end = {.reason = reason}};
+    if (props != NULL)
+        p.end.props = *props;
+    rig_send(c, &p);
+}
+
+void rig_send_auth(struct peer *c, enum reason reason, const char *method, const char *data)
+{
+    struct packet p = {.type = PACKET_AUTH, .end = {.reason = reason}};
+    p.end.props.has = (method != NULL ? RIG_HAS(AUTH_METHOD) : 0) | (data != NULL ? RIG_HAS(AUTH_DATA) : 0);
+    p.end.props.auth_method = bytes_str(method);
+    p.end.props.auth_data = bytes_str(data);
+    rig_send(c, &p);
+}
+
+struct bytes rig_user_props(const char *pairs)
+{
+    static uint8_t sections[8][4096];
+    static unsigned next;
+    uint8_t *section = sections[next++ % 8];
+    struct wr w = wr_of(section, sizeof(sections[0]));
+    for (const char *at = pairs; *at != '\0';) {
+        size_t n = strcspn(at, " "), equals = strcspn(at, "=");
+        struct prop_item item = {.id = PROP_USER_PROPERTY, .name = bytes_of(at, equals)};
+        item.text = bytes_of(at + equals + 1, n - equals - 1);
+        prop_write(&w, &item);
+        at += n + (at[n] == ' ');
+    }
+    if (w.bad)
+        rig_die("too many user properties");
+    return bytes_of(section, (size_t)(w.p - section));
+}
+
+/* What the peer names in CONNECT binds the server from then on. */
+static void note_terms(struct peer *c, const struct props *p)
+{
+    struct rig_terms *t = &c->terms;
+    t->maximum_packet_size = props_has(p, PROP_MAXIMUM_PACKET_SIZE) ? p->maximum_packet_size : 0;
+    t->alias_maximum = props_has(p, PROP_TOPIC_ALIAS_MAXIMUM) ? p->topic_alias_maximum : 0;
+    t->no_problem_info = props_has(p, PROP_REQUEST_PROBLEM_INFO) && p->request_problem_info == 0;
 }
 
 struct peer *rig_start(struct rig *r, const struct rig_connect *how)
@@ -173,6 +256,15 @@ struct peer *rig_start(struct rig *r, const struct rig_connect *how)
     p.will.payload = bytes_str(how->will);
     p.will.qos = how->will_qos;
     p.will.retain = how->will_retain;
+    if (how->props != NULL)
+        p.props = *how->props;
+    else
+        p.props = (struct props){.has = RIG_HAS(SESSION_EXPIRY) | RIG_HAS(RECEIVE_MAXIMUM),
+                                 .session_expiry = how->clean ? 0 : RIG_FOREVER,
+                                 .receive_maximum = (uint16_t)r->limits.max_inflight};
+    if (how->will_props != NULL)
+        p.will.props = *how->will_props;
+    note_terms(c, &p.props);
     rig_send(c, &(struct packet){.type = PACKET_CONNECT, .connect = p});
     return c;
 }

@@ -16,6 +16,9 @@ void *rig_alloc(size_t n);
 void *rig_realloc(void *p, size_t n);
 /* Room for n bytes in *p, which has room for *cap. */
 void rig_reserve(uint8_t **p, size_t *cap, size_t n);
+/* What the server may not do to this peer of 5.0 is said in words; NULL: all well. Puts the topic of an alias into p.
+ */
+const char *rig_judge(struct peer *c, const struct frame *f, struct packet *p);
 /* Fails the test. */
 _Noreturn void rig_die(const char *format, ...) __attribute__((format(printf, 1, 2)));
 _Noreturn void rig_die_at(const char *file, int line, const char *format, ...) __attribute__((format(printf, 3, 4)));
