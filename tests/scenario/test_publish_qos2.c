@@ -29,7 +29,7 @@ static void delivered_once_before_pubrel_and_new_after_it__MQTT_4_3_3_2__MQTT5_4
     rig_send_ack(a, PACKET_PUBREL, 7);
     rig_expect_ack(a, PACKET_PUBCOMP, 7);
     rig_send_ack(a, PACKET_PUBREL, 7); /* once more: answered, and nothing else */
-    rig_expect_ack(a, PACKET_PUBCOMP, 7);
+    rig_expect_reason(a, PACKET_PUBCOMP, 7, REASON_PACKET_ID_NOT_FOUND);
     rig_send_publish_dup(a, "t", "2", 2, false, 7);
     rig_expect_ack(a, PACKET_PUBREC, 7);
     rig_take(b, "t", "2", 0, false, false);

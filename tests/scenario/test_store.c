@@ -255,7 +255,9 @@ static void failed_qos_2_is_neither_lost_nor_doubled(void **state)
     a = durable(r, "a", true);
     rig_send_ack(a, PACKET_PUBREL, 7);
     rig_commit(r, SIZE_MAX);
-    rig_expect_ack(a, PACKET_PUBCOMP, 7);
+    struct packet p;
+    rig_expect_packet(a, PACKET_PUBCOMP, &p); /* 5.0 may hear that the id is known no more */
+    assert_int_equal(p.ack.id, 7);
     rig_expect_nothing(w);
 }
 

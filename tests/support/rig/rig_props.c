@@ -34,8 +34,8 @@ static const char *judge_connack(struct peer *c, const struct packet_connack *p)
         return "one CONNACK at most [MQTT-3.2.0-2]";
     c->terms.connected = true;
     c->connack = p->props;
-    snprintf(c->assigned, sizeof(c->assigned), "%.*s", (int)p->props.assigned_client_id.n,
-             (const char *)p->props.assigned_client_id.p);
+    struct bytes id = props_has(&p->props, PROP_ASSIGNED_CLIENT_ID) ? p->props.assigned_client_id : bytes_str("");
+    snprintf(c->assigned, sizeof(c->assigned), "%.*s", (int)id.n, (const char *)id.p);
     return NULL;
 }
 
