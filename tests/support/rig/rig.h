@@ -28,7 +28,7 @@
 #define RIG_SHARDS 4
 
 /* The core speaks 5.0: there are worlds of 5.0. */
-#define RIG_SPEAKS_5 false
+#define RIG_SPEAKS_5 true
 
 /* The bit of a property in props.has: RIG_HAS(TOPIC_ALIAS). */
 #define RIG_HAS(prop) (UINT64_C(1) << PROP_##prop)
