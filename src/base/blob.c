@@ -25,10 +25,8 @@ struct blob *blob_ref(struct blob *b)
     return b;
 }
 
-void blob_unref(struct blob *b)
+void blob_drop(struct blob *b)
 {
-    if (b == NULL)
-        return;
     /* The last holder needs no read-modify-write: nobody else can add a reference any more. */
     if (atomic_load_explicit(&b->refs, memory_order_acquire) != 1 &&
         atomic_fetch_sub_explicit(&b->refs, 1, memory_order_acq_rel) != 1)

@@ -3,9 +3,17 @@
 
 #include "sotto/base/mem.h"
 
+static uint32_t most_kept(unsigned c)
+{
+    uint32_t blocks = POOL_KEEP_BYTES / (uint32_t)(POOL_SMALLEST << c);
+    return blocks > POOL_KEEP_BLOCKS ? blocks : POOL_KEEP_BLOCKS;
+}
+
 void pool_init(struct pool *p)
 {
     *p = (struct pool){0};
+    for (unsigned c = 0; c < POOL_CLASSES; c++)
+        p->room[c] = most_kept(c);
 }
 
 void pool_fini(struct pool *p)
@@ -20,6 +28,14 @@ void pool_fini(struct pool *p)
         }
     }
     pool_init(p);
+}
+
+size_t pool_kept(const struct pool *p)
+{
+    size_t n = 0;
+    for (unsigned c = 0; c < POOL_CLASSES; c++)
+        n += (size_t)(most_kept(c) - p->room[c]) * (POOL_SMALLEST << c);
+    return n;
 }
 
 void *pool_get_slow(size_t n)

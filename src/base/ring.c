@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "sotto/base/ring.h"
 
-#include <assert.h>
-
 #include "sotto/base/mem.h"
 
 #define FEW 4
@@ -21,7 +19,7 @@ void ring_fini(struct ring *r)
     ring_init(r, r->size);
 }
 
-static bool grow(struct ring *r)
+bool ring_grow(struct ring *r)
 {
     if (r->cap > UINT32_MAX / 4)
         return false;
@@ -43,25 +41,21 @@ static bool grow(struct ring *r)
 
 void *ring_push_back(struct ring *r)
 {
-    if (r->n == r->cap && !grow(r))
-        return NULL;
-    r->n++;
-    return memset(ring_at(r, r->n - 1), 0, r->size);
+    void *e = ring_push_back_raw(r);
+    return e != NULL ? memset(e, 0, r->size) : NULL;
 }
 
 void *ring_push_front(struct ring *r)
 {
-    if (r->n == r->cap && !grow(r))
+    if (r->n == r->cap && !ring_grow(r))
         return NULL;
     r->n++;
     r->head = (r->head - 1) & (r->cap - 1);
     return memset(ring_at(r, 0), 0, r->size);
 }
 
-static void release_when_empty(struct ring *r)
+void ring_emptied(struct ring *r)
 {
-    if (r->n > 0)
-        return;
     r->head = 0;
     if ((size_t)r->cap * r->size > KEEP_BYTES)
         ring_fini(r);
@@ -73,22 +67,14 @@ void ring_trim(struct ring *r)
         ring_fini(r);
 }
 
-void ring_pop_front(struct ring *r)
-{
-    assert(r->n > 0);
-    r->head = (r->head + 1) & (r->cap - 1);
-    r->n--;
-    release_when_empty(r);
-}
-
 void ring_pop_back(struct ring *r)
 {
     assert(r->n > 0);
-    r->n--;
-    release_when_empty(r);
+    if (--r->n == 0)
+        ring_emptied(r);
 }
 
-void ring_remove(struct ring *r, uint32_t i)
+void ring_remove_inner(struct ring *r, uint32_t i)
 {
     assert(i < r->n);
     if (i < r->n / 2) {

@@ -19,5 +19,12 @@ struct blob {
 /* A blob of n bytes, to be filled by the caller before anyone else sees it; NULL without memory. One reference. */
 struct blob *blob_new(size_t n);
 struct blob *blob_ref(struct blob *b);
+/* One reference less; the last one frees it. */
+void blob_drop(struct blob *b);
+
 /* NULL is fine. */
-void blob_unref(struct blob *b);
+static inline void blob_unref(struct blob *b)
+{
+    if (b != NULL)
+        blob_drop(b);
+}

@@ -25,35 +25,39 @@ static inline size_t rd_left(const struct rd *r)
     return r->bad ? 0 : (size_t)(r->end - r->p);
 }
 
-/* n bytes, or an empty view and the error. */
-static inline struct bytes rd_bytes(struct rd *r, size_t n)
+/* Steps over n bytes, which are then behind r->p; false and the error where they aren't there. */
+static inline bool rd_step(struct rd *r, size_t n)
 {
     if (r->bad || (size_t)(r->end - r->p) < n) {
         r->bad = true;
-        return (struct bytes){NULL, 0};
+        return false;
     }
-    struct bytes b = {r->p, n};
     r->p += n;
-    return b;
+    return true;
+}
+
+/* n bytes, or an empty view and the error. */
+static inline struct bytes rd_bytes(struct rd *r, size_t n)
+{
+    return rd_step(r, n) ? (struct bytes){r->p - n, n} : (struct bytes){NULL, 0};
 }
 
 static inline uint8_t rd_u8(struct rd *r)
 {
-    struct bytes b = rd_bytes(r, 1);
-    return b.p != NULL ? b.p[0] : 0;
+    return rd_step(r, 1) ? r->p[-1] : 0;
 }
 
 static inline uint16_t rd_u16(struct rd *r)
 {
-    struct bytes b = rd_bytes(r, 2);
-    unsigned v = b.p != NULL ? (unsigned)b.p[0] << 8 | b.p[1] : 0;
-    return (uint16_t)v;
+    return rd_step(r, 2) ? (uint16_t)((unsigned)r->p[-2] << 8 | r->p[-1]) : 0;
 }
 
 static inline uint32_t rd_u32(struct rd *r)
 {
-    struct bytes b = rd_bytes(r, 4);
-    return b.p != NULL ? (uint32_t)b.p[0] << 24 | (uint32_t)b.p[1] << 16 | (uint32_t)b.p[2] << 8 | b.p[3] : 0;
+    if (!rd_step(r, 4))
+        return 0;
+    const uint8_t *p = r->p - 4;
+    return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
 }
 
 /* Two-byte length and as many bytes: MQTT's string and binary data. */

@@ -47,12 +47,12 @@ static inline uint8_t *outq_end(struct outq_seg *s)
 }
 
 /*
- * Room for n contiguous bytes (n <= OUTQ_ROOM), or NULL without memory; outq_commit follows. Where nothing is
+ * Room for n contiguous bytes (0 < n <= OUTQ_ROOM), or NULL without memory; outq_commit follows. Where nothing is
  * committed to an empty queue, it keeps its chunk until the next outq_consume or outq_fini.
  */
 static inline uint8_t *outq_reserve(struct outq *q, struct pool *pool, size_t n)
 {
-    if (q->last != NULL && q->last->room >= n && q->last->blob == NULL)
+    if (q->last != NULL && q->last->room >= n) /* the room of a blob is 0 */
         return outq_end(q->last);
     return outq_reserve_slow(q, pool, n);
 }

@@ -31,11 +31,13 @@
 
 struct pool {
     void *free[POOL_CLASSES];
-    uint32_t kept[POOL_CLASSES];
+    uint32_t room[POOL_CLASSES]; /* so many more are kept */
 };
 
 void pool_init(struct pool *p);
 void pool_fini(struct pool *p);
+/* Bytes in the free lists. */
+size_t pool_kept(const struct pool *p);
 
 /* The two halves behind the inline ones; not for others. */
 void *pool_get_slow(size_t n);
@@ -44,7 +46,7 @@ void pool_put_slow(void *block, size_t n);
 /* The class of a size up to POOL_LARGEST. */
 static inline unsigned pool_class(size_t n)
 {
-    return n <= POOL_SMALLEST ? 0 : 58 - (unsigned)__builtin_clzll((unsigned long long)n - 1);
+    return 58 - (unsigned)__builtin_clzll((unsigned long long)(n - (n > 0)) | (POOL_SMALLEST - 1));
 }
 
 /* NULL without memory. */
@@ -56,23 +58,23 @@ static inline void *pool_get(struct pool *p, size_t n)
         return pool_get_slow(n);
     POOL_UNPOISON(block, n > sizeof(void *) ? n : sizeof(void *));
     p->free[c] = *(void **)block;
-    p->kept[c]--;
+    p->room[c]++;
     return block;
 }
 
 /* n as in pool_get. NULL is fine. */
 static inline void pool_put(struct pool *p, void *block, size_t n)
 {
+    unsigned c;
     if (block == NULL)
         return;
-    unsigned c = n > POOL_LARGEST ? 0 : pool_class(n);
-    if (n > POOL_LARGEST || (p->kept[c] >= POOL_KEEP_BLOCKS && p->kept[c] >= POOL_KEEP_BYTES >> (c + 6))) {
+    if (n > POOL_LARGEST || p->room[c = pool_class(n)] == 0) {
         pool_put_slow(block, n);
         return;
     }
     POOL_UNPOISON(block, sizeof(void *));
     *(void **)block = p->free[c];
     p->free[c] = block;
-    p->kept[c]++;
+    p->room[c]--;
     POOL_POISON(block, POOL_SMALLEST << c);
 }

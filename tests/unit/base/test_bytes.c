@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "unit_base.h"
 
+#include <stdlib.h>
+
 #include "sotto/base/bytes.h"
 #include "sotto/base/cursor.h"
 #include "sotto/base/list.h"
@@ -13,6 +15,28 @@ static void equality_looks_at_length_and_bytes(void **state)
     assert_false(bytes_equal(bytes_str("abc"), bytes_str("abd")));
     assert_false(bytes_equal(bytes_str("abc"), bytes_str("ab")));
     assert_true(bytes_equal(bytes_str(NULL), bytes_str("")));
+}
+
+/* Exactly n bytes on the heap each: the sanitizer sees a read or a write beyond. */
+static void every_length_is_compared_and_copied_whole(void **state)
+{
+    (void)state;
+    for (size_t n = 0; n < 40; n++) {
+        uint8_t *a = malloc(n > 0 ? n : 1), *b = malloc(n > 0 ? n : 1);
+        random_bytes(a, n);
+        memset(b, 0, n);
+        bytes_copy(b, a, n);
+        assert_true(n == 0 || memcmp(a, b, n) == 0);
+        assert_true(bytes_equal(bytes_of(a, n), bytes_of(b, n)));
+        for (size_t i = 0; i < n * 8; i++) {
+            b[i / 8] = (uint8_t)(b[i / 8] ^ 1u << i % 8);
+            assert_false(bytes_equal(bytes_of(a, n), bytes_of(b, n)));
+            b[i / 8] = a[i / 8];
+        }
+        free(a);
+        free(b);
+    }
+    bytes_copy(NULL, NULL, 0);
 }
 
 static void secrets_differ_in_any_single_bit(void **state)
@@ -119,6 +143,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(equality_looks_at_length_and_bytes),
+        cmocka_unit_test(every_length_is_compared_and_copied_whole),
         cmocka_unit_test(secrets_differ_in_any_single_bit),
         cmocka_unit_test(wiped_bytes_are_zero),
         cmocka_unit_test(random_bytes_fill_all_and_never_repeat),

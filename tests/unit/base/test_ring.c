@@ -60,8 +60,8 @@ static void behaves_like_an_array(void **state)
         bool shrink = n == MODEL || (step / 2000 % 2 == 1 && n > 0 && rng_below(&rng, 3) > 0);
         if (!shrink) {
             bool back = rng_below(&rng, 2) == 0;
-            struct element *e = back ? ring_push_back(&r) : ring_push_front(&r);
-            e->id = step;
+            struct element *e = back ? ring_push_back_raw(&r) : ring_push_front(&r);
+            *e = (struct element){.id = step};
             n = insert(model, n, back ? n : 0, step);
         } else {
             uint32_t how = rng_below(&rng, 3), at = how == 0 ? 0 : how == 1 ? n - 1 : rng_below(&rng, n);
