@@ -122,11 +122,11 @@ static inline bool word_is_plain_name(uint64_t w)
 static inline bool name_is_plain(struct bytes b)
 {
     if (b.n >= 8) {
-        size_t last = b.n - 8;
-        for (size_t i = 0; i < last; i += 8)
-            if (!word_is_plain_name(word_at(b.p + i)))
+        const uint8_t *p = b.p, *last = b.p + b.n - 8; /* the last word may overlap the one before */
+        for (; p < last; p += 8)
+            if (!word_is_plain_name(word_at(p)))
                 return false;
-        return word_is_plain_name(word_at(b.p + last));
+        return word_is_plain_name(word_at(last));
     }
     for (size_t i = 0; i < b.n; i++)
         if (b.p[i] == 0 || b.p[i] > 0x7f || b.p[i] == '+' || b.p[i] == '#')

@@ -11,7 +11,7 @@
 
 static const struct packet_row {
     const char *name;
-    uint8_t flags; /* the only value allowed; PUBLISH has rules of its own */
+    uint8_t flags; /* what encoders write */
 } packets[16] = {
     [0] = {"?", 0},
     [PACKET_CONNECT] = {"CONNECT", 0},
@@ -31,6 +31,14 @@ static const struct packet_row {
     [PACKET_AUTH] = {"AUTH", 0},
 };
 
+/* PUBLISH: any QoS but 3, RETAIN or not, DUP where there is QoS. */
+const uint16_t frame_flags[16] = {
+    [PACKET_CONNECT] = 1,  [PACKET_CONNACK] = 1,          [PACKET_PUBLISH] = 0x3c3f, [PACKET_PUBACK] = 1,
+    [PACKET_PUBREC] = 1,   [PACKET_PUBREL] = 1 << 2,      [PACKET_PUBCOMP] = 1,      [PACKET_SUBSCRIBE] = 1 << 2,
+    [PACKET_SUBACK] = 1,   [PACKET_UNSUBSCRIBE] = 1 << 2, [PACKET_UNSUBACK] = 1,     [PACKET_PINGREQ] = 1,
+    [PACKET_PINGRESP] = 1, [PACKET_DISCONNECT] = 1,
+};
+
 const char *packet_name(unsigned type)
 {
     return packets[type < 16 ? type : 0].name;
@@ -41,21 +49,13 @@ uint8_t packet_flags(enum packet_type type)
     return packets[type].flags;
 }
 
-static bool publish_flags_valid(unsigned flags)
-{
-    unsigned qos = flags >> 1 & 3;
-    return qos < 3 && !(qos == 0 && (flags & FLAG_DUP) != 0);
-}
-
 static bool first_byte_valid(unsigned type, unsigned flags, enum proto proto)
 {
-    if (type == PACKET_PUBLISH)
-        return publish_flags_valid(flags);
-    if (type == 0 || (type == PACKET_AUTH && (proto == PROTO_31 || proto == PROTO_311)))
-        return false;
+    if (type == PACKET_AUTH)
+        return flags == 0 && proto != PROTO_31 && proto != PROTO_311;
     if (proto == PROTO_31 && packets[type].flags != 0)
         flags &= ~FLAG_DUP;
-    return flags == packets[type].flags;
+    return (frame_flags[type] >> flags & 1) != 0;
 }
 
 static enum frame_result refuse(enum reason *why, enum reason r)
@@ -64,7 +64,7 @@ static enum frame_result refuse(enum reason *why, enum reason r)
     return FRAME_BAD;
 }
 
-enum frame_result frame_parse(struct bytes b, size_t max, enum proto proto, struct frame *f, enum reason *why)
+enum frame_result frame_parse_any(struct bytes b, size_t max, enum proto proto, struct frame *f, enum reason *why)
 {
     size_t length = 0, i = 1;
 

@@ -6,38 +6,47 @@
 
 #include "sotto/codec/topic.h"
 
-static enum reason check_topic(struct bytes topic, enum proto proto, const struct props *props)
+/* The rarer halves of publish_decode, kept out of it: so it needs no frame on the stack. */
+
+/* A topic name that name_is_plain does not speak for. */
+static __attribute__((noinline)) enum reason check_topic(const struct packet_publish *p, enum proto proto)
 {
-    if (name_is_plain(topic))
-        return REASON_SUCCESS;
-    if (topic.n == 0 && proto == PROTO_5)
-        return props_has(props, PROP_TOPIC_ALIAS) ? REASON_SUCCESS : REASON_PROTOCOL_ERROR;
-    if (topic.n == 0 || !utf8_valid(topic))
+    if (p->topic.n == 0 && proto == PROTO_5)
+        return props_has(&p->props, PROP_TOPIC_ALIAS) ? REASON_SUCCESS : REASON_PROTOCOL_ERROR;
+    if (p->topic.n == 0 || !utf8_valid(p->topic))
         return REASON_MALFORMED_PACKET;
-    return topic_name_valid(topic) ? REASON_SUCCESS : REASON_TOPIC_NAME_INVALID;
+    return topic_name_valid(p->topic) ? REASON_SUCCESS : REASON_TOPIC_NAME_INVALID;
+}
+
+/* What 5.0 has behind the packet id. */
+static __attribute__((noinline)) enum reason decode_rest5(struct rd r, struct packet_publish *p)
+{
+    enum reason why = props_decode(&r, PACKET_PUBLISH, &p->props);
+    p->payload = bytes_of(r.p, (size_t)(r.end - r.p));
+    if (why != REASON_SUCCESS || name_is_plain(p->topic))
+        return why;
+    return check_topic(p, PROTO_5);
 }
 
 enum reason publish_decode(const struct frame *f, enum proto proto, struct packet_publish *p)
 {
     struct rd r = rd_of(f->body);
+    struct bytes topic = rd_lp(&r);
 
     p->retain = (f->flags & 1) != 0;
     p->qos = f->flags >> 1 & 3;
     p->dup = (f->flags & 8) != 0;
-    props_none(&p->props);
-    p->topic = rd_lp(&r);
     p->id = p->qos > 0 ? rd_u16(&r) : 0;
     if (r.bad)
         return REASON_MALFORMED_PACKET;
     if (p->qos > 0 && p->id == 0)
         return broken_rule(proto);
-    if (proto == PROTO_5) {
-        enum reason why = props_decode(&r, PACKET_PUBLISH, &p->props);
-        if (why != REASON_SUCCESS)
-            return why;
-    }
+    p->topic = topic;
     p->payload = bytes_of(r.p, (size_t)(r.end - r.p));
-    return check_topic(p->topic, proto, &p->props);
+    props_none(&p->props);
+    if (proto == PROTO_5)
+        return decode_rest5(r, p);
+    return name_is_plain(topic) ? REASON_SUCCESS : check_topic(p, proto);
 }
 
 size_t publish_encode_head(const struct packet_publish *p, enum proto proto, uint8_t *out, size_t cap)

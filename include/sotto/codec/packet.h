@@ -60,7 +60,30 @@ enum frame_result { FRAME_MORE = 0, FRAME_WHOLE = 1, FRAME_BAD = -1 };
  * with QoS 0 in all versions [MQTT-3.3.1-2]; 3.1's SUBSCRIBE, UNSUBSCRIBE and PUBREL may carry DUP when proto is
  * PROTO_31).
  */
-enum frame_result frame_parse(struct bytes b, size_t max, enum proto proto, struct frame *f, enum reason *why);
+static inline enum frame_result frame_parse(struct bytes b, size_t max, enum proto proto, struct frame *f,
+                                            enum reason *why);
+
+/* By type: bit n, where the flags n are good in every version. */
+extern const uint16_t frame_flags[16];
+
+/* The general half of frame_parse; not for others. */
+enum frame_result frame_parse_any(struct bytes b, size_t max, enum proto proto, struct frame *f, enum reason *why);
+
+/* Nearly all packets are short, all there, and have flags that need no second thought. */
+static inline enum frame_result frame_parse(struct bytes b, size_t max, enum proto proto, struct frame *f,
+                                            enum reason *why)
+{
+    if (b.n < 2 || b.p[1] > 0x7f || b.p[1] + 2u > b.n || b.p[1] + 2u > max)
+        return frame_parse_any(b, max, proto, f, why);
+    f->type = b.p[0] >> 4;
+    f->flags = b.p[0] & 0x0f;
+    if ((frame_flags[f->type] >> f->flags & 1) == 0)
+        return frame_parse_any(b, max, proto, f, why);
+    f->total = b.p[1] + 2u;
+    f->body = bytes_of(b.p + 2, b.p[1]);
+    f->raw = bytes_of(b.p, f->total);
+    return FRAME_WHOLE;
+}
 
 /* ------------------------------------------------------------- properties */
 
