@@ -162,6 +162,7 @@ static bool refill_scratch(struct match_cache *c, struct bytes topic)
 /* An entry of an older generation: mostly its matches are the same, or as many. */
 static const struct matches *refresh(struct match_cache *c, struct entry *e, uint64_t generation, struct bytes topic)
 {
+    e->used = true;
     if (!refill_scratch(c, topic))
         return NULL;
     if (c->scratch.n > e->m.cap || c->scratch.n < e->m.cap / 4) {
@@ -177,19 +178,27 @@ static const struct matches *refresh(struct match_cache *c, struct entry *e, uin
     return &e->m;
 }
 
+/* The answer that no entry holds, or only an outdated one: e. Kept out of the path of a hit. */
+static __attribute__((noinline)) const struct matches *make(struct match_cache *c, struct entry *e, uint64_t hash,
+                                                            uint64_t generation, struct bytes topic)
+{
+    if (e != NULL)
+        return refresh(c, e, generation, topic);
+    if (!refill_scratch(c, topic))
+        return NULL;
+    if (seen_before(c, hash))
+        keep(c, hash, generation, topic);
+    return &c->scratch;
+}
+
 const struct matches *match_cache_get(struct match_cache *c, struct bytes topic)
 {
     /* Loaded before the index is asked: a change in between makes the entry outdated, never wrong. */
     uint64_t generation = index_generation(c->x);
     uint64_t hash = hash_bytes(&c->key, topic);
     struct entry *e = find(c, hash, topic);
-    if (e != NULL) {
-        e->used = true;
-        return e->generation == generation ? &e->m : refresh(c, e, generation, topic);
-    }
-    if (!refill_scratch(c, topic))
-        return NULL;
-    if (seen_before(c, hash))
-        keep(c, hash, generation, topic);
-    return &c->scratch;
+    if (e == NULL || e->generation != generation)
+        return make(c, e, hash, generation, topic);
+    e->used = true;
+    return &e->m;
 }

@@ -27,11 +27,14 @@ static struct message *message_new(struct shard *s, const struct pub *p)
     m->topic_n = (uint16_t)p->topic.n;
     m->qos = p->qos;
     m->retain = p->retain;
-    memcpy(m->data, p->topic.p, p->topic.n);
+    uint8_t *to = m->data;
+    bytes_copy(to, p->topic.p, p->topic.n);
+    to += p->topic.n;
     if (p->props.n > 0)
-        memcpy(m->data + p->topic.n, p->props.p, p->props.n);
+        memcpy(to, p->props.p, p->props.n);
+    to += p->props.n;
     if (inline_n > 0)
-        memcpy(m->data + p->topic.n + p->props.n, p->payload.p, inline_n);
+        memcpy(to, p->payload.p, inline_n);
     return m;
 }
 
