@@ -231,36 +231,56 @@ static bool refuse_stranger(struct client *c, const uint8_t *p, size_t n)
     return true;
 }
 
+/* What is looked at before a packet is even read, while nobody knows who speaks. False: refused. */
+static bool may_begin(struct client *c, const uint8_t *p, size_t n)
+{
+    return c->state != CLIENT_NEW || !refuse_stranger(c, p, n);
+}
+
+/* The packet at the front is unfinished: how much of it is still missing? */
+static void note_unfinished(struct client *c, const struct frame *f, size_t n)
+{
+    c->needs = (uint32_t)f->total;
+    if (f->total > n + SLOW_PACKET) /* a large packet over a slow link is a sign of life, too */
+        c->last_packet = c->shard->now;
+}
+
+/* One packet from the front. Returns its size, 0 when there is none (yet, or because it was refused). */
+static size_t take_packet(struct client *c, const uint8_t *p, size_t n, size_t max)
+{
+    struct frame f;
+    enum reason why;
+    enum frame_result r = frame_parse(bytes_of(p, n), max, c->proto, &f, &why);
+    if (r == FRAME_BAD) {
+        refuse_frame(c, why);
+        return 0;
+    }
+    if (c->state != CLIENT_UP && !may_be_large(c, f.total)) {
+        client_refuse(c, REASON_SERVER_BUSY, "too many large CONNECT packets at once");
+        return 0;
+    }
+    if (r == FRAME_MORE) {
+        note_unfinished(c, &f, n);
+        return 0;
+    }
+    handle_packet(c, &f);
+    return f.total;
+}
+
 size_t client_input(struct client *c, const uint8_t *p, size_t n, msec now)
 {
     struct shard *s = c->shard;
-    size_t used = 0;
+    size_t used = 0, size;
     s->now = now;
     c->needs = 0;
-    while (used < n && !client_paused(c) && c->state != CLIENT_CLOSING) {
-        if (c->state == CLIENT_NEW && refuse_stranger(c, p + used, n - used))
+    while (used < n && c->state != CLIENT_CLOSING && !client_paused(c) && may_begin(c, p + used, n - used)) {
+        size = take_packet(c, p + used, n - used, packet_limit(c));
+        if (size == 0)
             break;
-        struct frame f;
-        enum reason why;
-        enum frame_result r = frame_parse(bytes_of(p + used, n - used), packet_limit(c), c->proto, &f, &why);
-        if (r == FRAME_BAD) {
-            refuse_frame(c, why);
-            break;
-        }
-        if (!may_be_large(c, f.total)) {
-            client_refuse(c, REASON_SERVER_BUSY, "too many large CONNECT packets at once");
-            break;
-        }
-        if (r == FRAME_MORE) {
-            c->needs = (uint32_t)f.total;
-            if (f.total > n - used + SLOW_PACKET) /* a large packet over a slow link is a sign of life, too */
-                c->last_packet = now;
-            break;
-        }
-        used += f.total;
-        c->last_packet = now;
-        handle_packet(c, &f);
+        used += size;
     }
+    if (used > 0)
+        c->last_packet = now;
     count_add(&s->count.bytes_in, (int64_t)used);
     return used;
 }
