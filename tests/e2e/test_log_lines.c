@@ -87,14 +87,14 @@ static void a_wrong_password_comes_with_the_user_and_what_to_do(void **state)
     free(log);
 }
 
-static void a_client_that_insists_on_mqtt_5_is_told_of(void **state)
+static void a_client_of_an_unknown_version_is_told_of(void **state)
 {
     struct broker *b = *state;
     struct peer *p = peer_tcp(b->ports[1]);
-    peer_packet(p, 0x10, "<MQTT> 05 02 003c 00 <newer>");
+    peer_packet(p, 0x10, "<MQTT> 06 02 003c 00 <newer>");
     peer_expect_close_after_anything(p);
     peer_close(p);
-    EXPECT_LINE(b, "MQTT 5.0", "warn connect.refused", "listener=open", "hint=\"set the client to MQTT 3.1.1\"");
+    EXPECT_LINE(b, "unknown version of MQTT", "warn connect.refused", "listener=open", "hint=\"set the client to MQTT 3.1.1\"");
 }
 
 static void a_take_over_is_one_line(void **state)
@@ -129,7 +129,7 @@ int main(void)
         cmocka_unit_test(tls_on_a_port_without_it_is_named),
         cmocka_unit_test(http_is_named),
         cmocka_unit_test(a_wrong_password_comes_with_the_user_and_what_to_do),
-        cmocka_unit_test(a_client_that_insists_on_mqtt_5_is_told_of),
+        cmocka_unit_test(a_client_of_an_unknown_version_is_told_of),
         cmocka_unit_test(a_take_over_is_one_line),
         cmocka_unit_test(one_subscription_too_many_says_which_limit),
     };

@@ -83,7 +83,8 @@ static const struct {
     {OPEN "address = unix:\n", "c:4: [listener.a] address: the path of a unix socket has 1 to 107 bytes, this one 0;"},
     {OPEN "address = unix:/a\nport = 1\n", "c:5: [listener.a] port: a unix socket has no port;"},
     {OPEN "port = 65536\n", "c:4: [listener.a] port: '65536' is out of range; write a number from 1 to 65535"},
-    {OPEN "mqtt_version = 4\n", "c:4: [listener.a] mqtt_version: '4' is not a value of this key; write 3.1, 3.1.1 or 5"},
+    {OPEN "mqtt_version = 4\n",
+     "c:4: [listener.a] mqtt_version: '4' is not a value of this key; write 3.1, 3.1.1 or 5"},
     {OPEN "protocol = websocket\n", "c:4: [listener.a] protocol: 'websocket' is not a value of this key; write mqtt"},
     /* Between keys. */
     {OPEN "tls = on\n",
