@@ -15,6 +15,9 @@
  * frontier). Each node of the trie has one way from the root, so it is in the frontier at most once: the
  * work is bounded by the nodes that exist, whatever the topic looks like, and nothing recurses.
  *
+ * Shared subscriptions end at the same nodes. A node has one flag for them; the groups themselves stand aside
+ * (share_groups.h), so that matching costs those who share nothing a test of that flag.
+ *
  * A filter's whole text is kept once, at the node that has subscribers; a trie node keeps its own level besides.
  */
 #include "sotto/core/index.h"
@@ -27,6 +30,8 @@
 #include "edge.h"
 #include "index_matches.h"
 #include "index_subs.h"
+#include "share_groups.h"
+#include "share_members.h"
 
 struct index_node {
     struct subs subs;
@@ -34,6 +39,7 @@ struct index_node {
         *text; /* the whole filter; NULL in a trie node without subscribers. Behind the node itself where it is exact */
     uint32_t text_n;
     bool in_trie;
+    bool groups; /* shared subscriptions: share_groups knows them */
 };
 
 struct trie_node {
@@ -50,6 +56,7 @@ struct index {
     struct hmap exact; /* text -> index_node */
     struct hmap edges; /* (parent, level) -> trie_node */
     struct trie_node *root;
+    struct share_groups groups;
     size_t count;
     _Atomic uint64_t generation; /* changed under the write lock only */
 };
@@ -71,6 +78,7 @@ struct index *index_new(const struct hash_key *key)
     hmap_init(&x->edges);
     x->root = mem_alloc(sizeof(*x->root));
     x->root->end.in_trie = true;
+    share_groups_init(&x->groups, &x->key);
     atomic_init(&x->generation, 1);
     return x;
 }
@@ -108,6 +116,7 @@ void index_free(struct index *x)
     while ((t = hmap_next(&x->edges, &pos)) != NULL)
         chain_free(t);
     chain_free(x->root);
+    share_groups_fini(&x->groups);
     hmap_fini(&x->exact);
     hmap_fini(&x->edges);
     rwlock_fini(&x->lock);
@@ -208,10 +217,16 @@ static struct trie_node *child_make(struct index *x, struct trie_node *parent, s
     return n;
 }
 
+/* Does nobody subscribe to it? */
+static bool unused(const struct index_node *n)
+{
+    return n->subs.n == 0 && !n->groups;
+}
+
 /* Takes out nodes that nobody needs any more, from here upwards. */
 static void prune(struct index *x, struct trie_node *n)
 {
-    while (n->parent != NULL && n->end.subs.n == 0 && n->edges == 0 && n->plus == NULL && n->hash == NULL) {
+    while (n->parent != NULL && unused(&n->end) && n->edges == 0 && n->plus == NULL && n->hash == NULL) {
         struct trie_node *parent = n->parent;
         struct bytes level = bytes_of(n->level, n->level_n);
         struct trie_node **field = child_field(parent, level);
@@ -275,17 +290,22 @@ static void changed(struct index *x)
     atomic_fetch_add_explicit(&x->generation, 1, memory_order_release);
 }
 
+static struct index_node *node_make(struct index *x, struct bytes filter)
+{
+    return filter_has_wildcard(filter) ? trie_make(x, filter) : exact_make(x, filter);
+}
+
 enum index_result index_add(struct index *x, struct bytes filter, handle h, struct sub_options o,
                             struct index_node **node)
 {
     enum index_result r = INDEX_NO_MEMORY;
     rwlock_write(&x->lock);
-    struct index_node *n = filter_has_wildcard(filter) ? trie_make(x, filter) : exact_make(x, filter);
+    struct index_node *n = node_make(x, filter);
     if (n == NULL)
         goto out;
     r = subs_put(&n->subs, (struct match){h, o});
     if (r == INDEX_NO_MEMORY) {
-        if (n->subs.n == 0)
+        if (unused(n))
             node_drop(x, n);
         goto out;
     }
@@ -308,11 +328,15 @@ static struct index_node *trie_find(const struct index *x, struct bytes filter)
     return n != NULL ? &n->end : NULL;
 }
 
+static struct index_node *node_find(const struct index *x, struct bytes filter)
+{
+    return filter_has_wildcard(filter) ? trie_find(x, filter) : exact_find(x, hash_bytes(&x->key, filter), filter);
+}
+
 struct index_node *index_find(struct index *x, struct bytes filter, handle h)
 {
     rwlock_read(&x->lock);
-    struct index_node *n =
-        filter_has_wildcard(filter) ? trie_find(x, filter) : exact_find(x, hash_bytes(&x->key, filter), filter);
+    struct index_node *n = node_find(x, filter);
     if (n != NULL && !subs_has(&n->subs, h))
         n = NULL;
     rwlock_unlock(&x->lock);
@@ -325,12 +349,71 @@ bool index_remove(struct index *x, struct index_node *node, handle h)
     bool there = subs_remove(&node->subs, h);
     if (there) {
         x->count--;
-        if (node->subs.n == 0)
+        if (unused(node))
             node_drop(x, node);
         changed(x);
     }
     rwlock_unlock(&x->lock);
     return there;
+}
+
+enum index_result index_add_shared(struct index *x, struct bytes name, struct bytes filter, handle h,
+                                   struct sub_options o, struct share_hint *hint, struct share_group **group)
+{
+    enum index_result r = INDEX_NO_MEMORY;
+    rwlock_write(&x->lock);
+    struct index_node *n = node_make(x, filter);
+    if (n == NULL)
+        goto out;
+    r = share_groups_put(&x->groups, n, name, (struct match){h, o}, hint, group);
+    if (r == INDEX_NO_MEMORY) {
+        if (unused(n))
+            node_drop(x, n);
+        goto out;
+    }
+    n->groups = true;
+    if (r == INDEX_NEW)
+        x->count++;
+    changed(x);
+out:
+    rwlock_unlock(&x->lock);
+    return r;
+}
+
+struct share_group *index_find_shared(struct index *x, struct bytes name, struct bytes filter, handle h)
+{
+    rwlock_read(&x->lock);
+    const struct index_node *n = node_find(x, filter);
+    struct share_group *g = n != NULL && n->groups ? share_groups_find(&x->groups, n, name) : NULL;
+    if (g != NULL && !share_members_has(g->now, h))
+        g = NULL;
+    rwlock_unlock(&x->lock);
+    return g;
+}
+
+bool index_remove_shared(struct index *x, struct share_group *group, handle h)
+{
+    rwlock_write(&x->lock);
+    struct index_node *n = group->node;
+    bool there = share_groups_remove(&x->groups, group, h);
+    if (there) {
+        x->count--;
+        n->groups = share_groups_any(&x->groups, n);
+        if (unused(n))
+            node_drop(x, n);
+        changed(x);
+    }
+    rwlock_unlock(&x->lock);
+    return there;
+}
+
+struct share_members *index_share(struct index *x, uint32_t number)
+{
+    rwlock_read(&x->lock);
+    const struct share_group *g = share_groups_numbered(&x->groups, number);
+    struct share_members *m = g != NULL ? share_members_ref(g->now) : NULL;
+    rwlock_unlock(&x->lock);
+    return m;
 }
 
 struct bytes index_node_filter(const struct index_node *node)
@@ -384,12 +467,15 @@ static bool frontier_reserve(struct frontier *f)
 
 /* A list of matches as it grows, by runs that are sorted each. */
 struct gathered {
+    const struct index *x;
     struct matches *m;
     unsigned runs;
 };
 
 static bool gather(struct gathered *g, const struct index_node *n)
 {
+    if (n->groups && !share_groups_copy(&g->x->groups, n, g->m))
+        return false;
     if (n->subs.n == 0)
         return true;
     g->runs++;
@@ -447,14 +533,16 @@ static bool trie_match(const struct index *x, struct bytes topic, struct gathere
 
 bool index_match(struct index *x, struct bytes topic, struct matches *m)
 {
-    struct gathered g = {m, 0};
+    struct gathered g = {x, m, 0};
     m->n = 0;
+    if (m->shared_n > 0)
+        matches_clear(m);
     rwlock_read(&x->lock);
     const struct index_node *n = exact_find(x, hash_bytes(&x->key, topic), topic);
     bool ok = (n == NULL || gather(&g, n)) && trie_match(x, topic, &g);
     rwlock_unlock(&x->lock);
     ok = ok && (g.runs < 2 || matches_sort(m));
     if (!ok)
-        m->n = 0;
+        matches_clear(m);
     return ok;
 }

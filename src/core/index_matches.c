@@ -7,6 +7,7 @@
 #include "index_matches.h"
 
 #include "sotto/base/mem.h"
+#include "share_members.h"
 
 #define FIRST_CAP 8
 
@@ -17,8 +18,17 @@ void matches_init(struct matches *m)
 
 void matches_fini(struct matches *m)
 {
+    matches_clear(m);
     mem_free(m->v);
+    mem_free(m->shared);
     matches_init(m);
+}
+
+void matches_clear(struct matches *m)
+{
+    for (uint32_t i = 0; i < m->shared_n; i++)
+        share_members_unref(m->shared[i]);
+    m->n = m->shared_n = 0;
 }
 
 bool matches_reserve(struct matches *m, uint32_t n)
@@ -37,6 +47,49 @@ bool matches_reserve(struct matches *m, uint32_t n)
     m->v = v;
     m->cap = (uint32_t)cap;
     return true;
+}
+
+bool matches_reserve_shared(struct matches *m, uint32_t n)
+{
+    if (m->shared_cap - m->shared_n >= n)
+        return true;
+    uint64_t cap = (uint64_t)m->shared_n + n;
+    cap += m->shared_cap > 0 ? cap / 2 : 0; /* the first filter with groups mostly is the only one */
+    if (cap > UINT32_MAX)
+        return false;
+    struct share_members **v = mem_try_realloc(m->shared, cap * sizeof(struct share_members *));
+    if (v == NULL)
+        return false;
+    m->shared = v;
+    m->shared_cap = (uint32_t)cap;
+    return true;
+}
+
+bool matches_copy(struct matches *to, const struct matches *from)
+{
+    if (from->n > 0)
+        to->v = mem_try_alloc(from->n * sizeof(*to->v));
+    if (from->shared_n > 0)
+        to->shared = mem_try_alloc(from->shared_n * sizeof(struct share_members *));
+    if ((from->n > 0 && to->v == NULL) || (from->shared_n > 0 && to->shared == NULL)) {
+        matches_fini(to);
+        return false;
+    }
+    if (from->n > 0)
+        memcpy(to->v, from->v, from->n * sizeof(*to->v));
+    for (uint32_t i = 0; i < from->shared_n; i++)
+        to->shared[i] = share_members_ref(from->shared[i]);
+    to->n = to->cap = from->n;
+    to->shared_n = to->shared_cap = from->shared_n;
+    return true;
+}
+
+size_t matches_bytes(const struct matches *m)
+{
+    size_t n = m->cap * sizeof(*m->v) + m->shared_cap * sizeof(struct share_members *);
+    for (uint32_t i = 0; i < m->shared_n; i++)
+        n += share_members_bytes(m->shared[i]);
+    return n;
 }
 
 /* The end of the sorted run that begins at from. */

@@ -52,7 +52,7 @@ struct match_cache *match_cache_new(struct index *x, const struct hash_key *key)
 
 static size_t entry_bytes(const struct entry *e)
 {
-    return e->topic_n + e->m.cap * sizeof(*e->m.v);
+    return e->topic_n + matches_bytes(&e->m);
 }
 
 static void drop(struct match_cache *c, struct entry *e)
@@ -130,31 +130,28 @@ static struct entry *victim(struct match_cache *c, uint64_t hash, uint64_t gener
 /* Keeps a copy of what the scratch list holds. Without memory it is simply not kept. */
 static void keep(struct match_cache *c, uint64_t hash, uint64_t generation, struct bytes topic)
 {
-    size_t n = topic.n + c->scratch.n * sizeof(struct match);
-    struct matches m = {NULL, c->scratch.n, c->scratch.n};
+    struct matches m = {0};
+    size_t n = topic.n + matches_bytes(&c->scratch) - (c->scratch.cap - c->scratch.n) * sizeof(*m.v);
     if (n > ENTRY_BYTES)
         return;
     struct entry *e = victim(c, hash, generation);
     drop(c, e);
     make_room(c, n);
     uint8_t *copy = mem_try_alloc(topic.n);
-    if (m.n > 0)
-        m.v = mem_try_alloc(m.n * sizeof(*m.v));
-    if (copy == NULL || (m.n > 0 && m.v == NULL)) {
+    if (copy == NULL || !matches_copy(&m, &c->scratch)) {
         mem_free(copy);
-        mem_free(m.v);
         return;
     }
     memcpy(copy, topic.p, topic.n);
-    if (m.n > 0)
-        memcpy(m.v, c->scratch.v, m.n * sizeof(*m.v));
     *e = (struct entry){hash, generation, copy, (uint32_t)topic.n, true, m};
     c->bytes += entry_bytes(e);
 }
 
 static bool refill_scratch(struct match_cache *c, struct bytes topic)
 {
-    if (c->scratch.cap > SCRATCH_KEEP && c->scratch.n < c->scratch.cap / 8)
+    const struct matches *m = &c->scratch;
+    if ((m->cap > SCRATCH_KEEP && m->n < m->cap / 8) ||
+        (m->shared_cap > SCRATCH_KEEP && m->shared_n < m->shared_cap / 8))
         matches_fini(&c->scratch);
     return index_match(c->x, topic, &c->scratch);
 }
@@ -165,7 +162,8 @@ static const struct matches *refresh(struct match_cache *c, struct entry *e, uin
     e->used = true;
     if (!refill_scratch(c, topic))
         return NULL;
-    if (c->scratch.n > e->m.cap || c->scratch.n < e->m.cap / 4) {
+    bool groups = c->scratch.shared_n > 0 || e->m.shared_n > 0;
+    if (groups || c->scratch.n > e->m.cap || c->scratch.n < e->m.cap / 4) {
         uint64_t hash = e->hash;
         drop(c, e);
         keep(c, hash, generation, topic);

@@ -27,6 +27,11 @@ struct index_node;
 
 struct index;
 
+/* See share.h. */
+struct share_group;
+struct share_members;
+struct share_hint;
+
 struct index *index_new(const struct hash_key *key);
 /* All subscriptions must be removed before, or are dropped. */
 void index_free(struct index *x);
@@ -43,7 +48,24 @@ struct index_node *index_find(struct index *x, struct bytes filter, handle h);
 bool index_remove(struct index *x, struct index_node *node, handle h);
 /* The filter's text: valid as long as the node. */
 struct bytes index_node_filter(const struct index_node *node);
-/* Subscriptions, not filters. */
+
+/*
+ * The same for the shared subscription $share/name/filter: h becomes a member of that group, or has its options
+ * replaced. hint: h's; the index takes references of its own. *group stays valid until h is removed from it.
+ * That it gets no retained messages, and that no_local is an error [MQTT-3.8.3-4], is the caller's business.
+ */
+enum index_result index_add_shared(struct index *x, struct bytes name, struct bytes filter, handle h,
+                                   struct sub_options o, struct share_hint *hint, struct share_group **group);
+/* Finds the group if h is in it; else NULL. Takes the read lock. */
+struct share_group *index_find_shared(struct index *x, struct bytes name, struct bytes filter, handle h);
+/* Takes h from the group, which ends with its last member; false if it wasn't there. Needs no memory. Takes the write
+ * lock. */
+bool index_remove_shared(struct index *x, struct share_group *group, handle h);
+/* The members, now, of the group with this number (struct share_turn): a reference for the caller. NULL: it is no
+ * more. Takes the read lock. */
+struct share_members *index_share(struct index *x, uint32_t number);
+
+/* Subscriptions, shared ones too; not filters. */
 size_t index_count(struct index *x);
 /* Grows with every change. Takes no lock: what was matched after a load that gave g is good while
  * another load gives g. */
@@ -54,14 +76,19 @@ struct match {
     struct sub_options o;
 };
 
-/* A list of matches sorted by handle, thus by owner; a session that matches by several filters has several entries in a
- * row. */
+/*
+ * Who gets a message. The ordinary subscriptions, sorted by handle, thus by owner; a session that matches by several
+ * filters has several entries in a row. And the groups of shared subscriptions, in no order: one member of each list
+ * gets the message as well, whatever else it gets. The lists are references.
+ */
 struct matches {
     struct match *v;
-    uint32_t n, cap;
+    struct share_members **shared;
+    uint32_t n, cap, shared_n, shared_cap;
 };
 
 void matches_init(struct matches *m);
+/* Drops the references as well. */
 void matches_fini(struct matches *m);
 /* Fills m (emptied first) with all that match the topic name. Takes the read lock. False without memory. */
 bool index_match(struct index *x, struct bytes topic, struct matches *m);
