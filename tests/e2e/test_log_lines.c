@@ -94,7 +94,8 @@ static void a_client_of_an_unknown_version_is_told_of(void **state)
     peer_packet(p, 0x10, "<MQTT> 06 02 003c 00 <newer>");
     peer_expect_close_after_anything(p);
     peer_close(p);
-    EXPECT_LINE(b, "unknown version of MQTT", "warn connect.refused", "listener=open", "hint=\"set the client to MQTT 3.1.1\"");
+    EXPECT_LINE(b, "unknown version of MQTT", "warn connect.refused", "listener=open",
+                "hint=\"set the client to MQTT 3.1.1\"");
 }
 
 static void a_take_over_is_one_line(void **state)

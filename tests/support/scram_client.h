@@ -81,7 +81,9 @@ static inline const char *scram_client_final(struct scram_client *c, const char 
         return NULL;
     scram_client_base64((const uint8_t *)c->header, strlen(c->header), binding, sizeof binding);
     snprintf(out, cap, "c=%s,r=%s", binding, nonce);
-    snprintf(c->talk, sizeof c->talk, "%s,%s,%s", c->bare, challenge, out);
+    int n = snprintf(c->talk, sizeof c->talk, "%s,%s,%s", c->bare, challenge, out);
+    if (n < 0 || (size_t)n >= sizeof c->talk)
+        return NULL;
     scram_client_prove(c, c->talk, out, cap);
     return out;
 }
