@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The private CA: what is made, for whom, until when, with which rights, and what is never overwritten. */
-#include "harness.h"
+#include "folder.h"
 
 #include <sys/stat.h>
 #include <time.h>
@@ -10,67 +10,6 @@
 #define DAY ((time_t)24 * 3600)
 
 static const char *const all[] = {"ca.crt", "ca.key", "server.crt", "server.key", "server-ec.crt", "server-ec.key"};
-
-struct folder {
-    char path[64];
-};
-
-static char err[2048];
-
-static int new_folder(void **state)
-{
-    struct folder *f = mem_alloc(sizeof(*f));
-    snprintf(f->path, sizeof(f->path), "/tmp/sotto-certificate-XXXXXX");
-    *state = f;
-    return mkdtemp(f->path) != NULL ? 0 : -1;
-}
-
-static int remove_folder(void **state)
-{
-    struct folder *f = *state;
-    char command[128];
-    snprintf(command, sizeof(command), "rm -rf '%s'", f->path);
-    mem_free(f);
-    return system(command);
-}
-
-static const char *in(const struct folder *f, const char *name)
-{
-    static char paths[8][200];
-    static unsigned next;
-    char *p = paths[next++ % 8];
-    snprintf(p, sizeof(paths[0]), "%s/%s", f->path, name);
-    return p;
-}
-
-static int make(const char *dir, const char *host, bool force, bool new_ca)
-{
-    struct certificate_request r = {
-        .dir = dir, .hosts = &host, .hosts_n = host != NULL, .force = force, .new_ca = new_ca};
-    err[0] = '\0';
-    int rc = certificate_init(&r, err, sizeof(err));
-    assert_int_equal(rc != 0, err[0] != '\0');
-    assert_null(strchr(err, '\n'));
-    return rc;
-}
-
-static void made(const char *dir, const char *host, bool force, bool new_ca)
-{
-    if (make(dir, host, force, new_ca) != 0)
-        fail_msg("%s", err);
-}
-
-static char *slurp(const char *path)
-{
-    char *text = mem_alloc(20000);
-    FILE *f = fopen(path, "r");
-    if (f == NULL)
-        fail_msg("%s can't be read", path);
-    size_t n = fread(text, 1, 19999, f);
-    fclose(f);
-    assert_true(n > 0);
-    return text;
-}
 
 static void keep(const struct folder *f, char *texts[6])
 {
@@ -88,13 +27,6 @@ static unsigned unchanged(const struct folder *f, char *texts[6])
         mem_free(now);
     }
     return same;
-}
-
-static bool shell(const struct folder *f, const char *command)
-{
-    char line[1024];
-    snprintf(line, sizeof(line), "cd '%s' && (%s) >/dev/null 2>&1", f->path, command);
-    return system(line) == 0;
 }
 
 static void six_files_with_the_right_modes(void **state)
@@ -340,21 +272,6 @@ static void a_ca_from_openssl_is_used(void **state)
     assert_true(shell(f, "openssl verify -x509_strict -CAfile ca.crt server.crt server-ec.crt"));
 }
 
-#define IN_FOLDER(f) cmocka_unit_test_setup_teardown(f, new_folder, remove_folder)
-
-static int start(void **state)
-{
-    (void)state;
-    return tls_init();
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    tls_fini();
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -370,5 +287,5 @@ int main(void)
         IN_FOLDER(openssl_verifies_them_strictly),
         IN_FOLDER(a_ca_from_openssl_is_used),
     };
-    return cmocka_run_group_tests(tests, start, stop);
+    return cmocka_run_group_tests(tests, start_wolfssl, stop_wolfssl);
 }
