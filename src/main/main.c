@@ -22,14 +22,31 @@ const struct command commands[] = {
      "Everything else in the file stays as it is; a file that is not there is made.\n"
      "\n"
      "  -D USER   delete the user\n"},
-    {"cert", cmd_cert, "sotto cert init DIR [--host NAME]... [--force [--new-ca]]",
-     "make a private CA and server certificates",
-     "Leaves ca.crt ca.key server.crt server.key (RSA-2048) server-ec.crt server-ec.key (ECDSA P-256) in DIR,\n"
-     "for localhost, 127.0.0.1, ::1, this host's names and addresses, and each NAME.\n"
+    {"cert", cmd_cert, "sotto cert init|renew|client|revoke|show ..., see `sotto help cert`",
+     "make, renew, revoke and look at certificates",
+     "  sotto cert init DIR [--host NAME]... [--force [--new-ca]]\n"
+     "      A private CA and server certificates: ca.crt ca.key server.crt server.key (RSA-2048) server-ec.crt\n"
+     "      server-ec.key (ECDSA P-256), for localhost, 127.0.0.1, ::1, this host's names and addresses, and each\n"
+     "      NAME.\n"
+     "      --host NAME   a further name or address; repeat it for more\n"
+     "      --force       overwrite server certificates and keys\n"
+     "      --new-ca      with --force: make a new CA too; clients that trust the old one must be told\n"
      "\n"
-     "  --host NAME   a further name or address; repeat it for more\n"
-     "  --force       overwrite server certificates and keys\n"
-     "  --new-ca      with --force: make a new CA too; clients that trust the old one must be told\n"},
+     "  sotto cert renew DIR [--host NAME]... [--force]\n"
+     "      New server certificates from the same CA and the same keys, for the names they are for now, this host's\n"
+     "      names and addresses, and each NAME.\n"
+     "      --force       also in place of a certificate that this CA did not make\n"
+     "\n"
+     "  sotto cert client DIR NAME [--rsa] [--force]\n"
+     "      A client certificate for user NAME: NAME.crt NAME.key (ECDSA P-256), good for ten years.\n"
+     "      --rsa         an RSA-2048 key, for clients that know nothing else\n"
+     "      --force       overwrite certificate and key\n"
+     "\n"
+     "  sotto cert revoke DIR NAME\n"
+     "      Revokes all certificates made for NAME: crl.pem, for a listener's crl.\n"
+     "\n"
+     "  sotto cert show FILE|DIR\n"
+     "      What it is, for whom, until when, its key, chain and fingerprints (Tasmota's too), and what is wrong.\n"},
     {"health", cmd_health, "sotto health [-c FILE]", "ask the running broker whether it is well",
      "Through the control socket in its data directory: do all loops turn, are all listeners open. Needs no\n"
      "login, but the rights of the broker's user. Exit status: 0 and one line, or 1 and why.\n"

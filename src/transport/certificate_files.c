@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -69,7 +70,7 @@ static int write_all(int fd, const char *text)
     return fsync(fd) == 0 ? 0 : errno;
 }
 
-bool cert_file_stage(const char *dir, const char *name, const char *text, bool secret, char *err, size_t err_cap)
+static bool stage(const char *dir, const char *name, const char *text, bool secret, char *err, size_t err_cap)
 {
     char path[PATH_MAX];
     path_of(path, dir, name, ".new");
@@ -86,7 +87,7 @@ bool cert_file_stage(const char *dir, const char *name, const char *text, bool s
     return say(err, err_cap, path, "written", error);
 }
 
-bool cert_file_commit(const char *dir, const char *name, char *err, size_t err_cap)
+static bool commit(const char *dir, const char *name, char *err, size_t err_cap)
 {
     char from[PATH_MAX], to[PATH_MAX];
     path_of(from, dir, name, ".new");
@@ -94,9 +95,44 @@ bool cert_file_commit(const char *dir, const char *name, char *err, size_t err_c
     return rename(from, to) == 0 || say(err, err_cap, to, "put in place", errno);
 }
 
-void cert_file_abandon(const char *dir, const char *name)
+static void abandon(const char *dir, const char *name)
 {
     char path[PATH_MAX];
     path_of(path, dir, name, ".new");
     unlink(path);
+}
+
+static bool is_secret(const char *name)
+{
+    size_t n = strlen(name);
+    return n > 4 && strcmp(name + n - 4, ".key") == 0;
+}
+
+bool cert_files_write(const char *dir, const struct cert_file *v, size_t n, char *err, size_t err_cap)
+{
+    bool ok = true;
+    for (size_t i = 0; i < n && ok; i++)
+        ok = v[i].text == NULL || stage(dir, v[i].name, v[i].text, is_secret(v[i].name), err, err_cap);
+    for (size_t i = 0; i < n && ok; i++)
+        ok = v[i].text == NULL || commit(dir, v[i].name, err, err_cap);
+    for (size_t i = 0; i < n && !ok; i++) {
+        if (v[i].text != NULL)
+            abandon(dir, v[i].name);
+    }
+    return ok;
+}
+
+int cert_lock(const char *dir, char *err, size_t err_cap)
+{
+    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) {
+        say(err, err_cap, dir, "opened", errno);
+        return -1;
+    }
+    if (flock(fd, LOCK_EX) != 0) {
+        say(err, err_cap, dir, "locked", errno);
+        close(fd);
+        return -1;
+    }
+    return fd;
 }

@@ -32,6 +32,8 @@ int cert_key_decode(struct cert_key *k, struct bytes der)
         k->made = true;
         rc = ec ? wc_EccPrivateKeyDecode(der.p, &at, &k->u.ec, (word32)der.n)
                 : wc_RsaPrivateKeyDecode(der.p, &at, &k->u.rsa, (word32)der.n);
+        if (rc == 0 && ec && k->u.ec.type == ECC_PRIVATEKEY_ONLY)
+            rc = wc_ecc_make_pub(&k->u.ec, NULL);
         if (rc == 0)
             return 0;
         cert_key_fini(k);

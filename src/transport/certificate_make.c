@@ -8,6 +8,7 @@
  *
  *   CA:      basic constraints CA, path 0 (critical) | key usage: sign certificates and CRLs (critical) | key id
  *   server:  basic constraints (critical) | key usage (critical) | server authentication | names | key ids
+ *   client:  the same for client authentication, without names
  */
 #include "certificate_private.h"
 
@@ -20,10 +21,7 @@
 #include "sotto/base/random.h"
 
 #define PUBLIC_MAX 1024
-#define SERIAL_BYTES 16
 
-#define CONTEXT_PRIMITIVE 0x80
-#define CONTEXT_CONSTRUCTED 0xa0
 #define SAN_DNS 2
 #define SAN_IP 7
 #define DIGITAL_SIGNATURE 0x80
@@ -31,7 +29,7 @@
 #define KEY_CERT_SIGN 0x04
 #define CRL_SIGN 0x02
 
-#define OID(...) ((struct bytes){(const uint8_t[]){__VA_ARGS__}, sizeof((const uint8_t[]){__VA_ARGS__})})
+#define OID DER_OID_OF
 #define OID_COMMON_NAME OID(0x55, 0x04, 0x03)
 #define OID_SUBJECT_KEY_ID OID(0x55, 0x1d, 0x0e)
 #define OID_KEY_USAGE OID(0x55, 0x1d, 0x0f)
@@ -40,12 +38,13 @@
 #define OID_AUTHORITY_KEY_ID OID(0x55, 0x1d, 0x23)
 #define OID_EXT_KEY_USAGE OID(0x55, 0x1d, 0x25)
 #define OID_SERVER_AUTH OID(0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x01)
+#define OID_CLIENT_AUTH OID(0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x02)
 #define OID_SHA256_RSA OID(0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x0b)
 #define OID_SHA256_ECDSA OID(0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02)
 
 static void put_oid(struct der *d, struct bytes oid)
 {
-    der_element(d, 0x06, oid.p, oid.n);
+    der_element(d, DER_OID, oid.p, oid.n);
 }
 
 static void put_name(struct der *d, const char *common_name)
@@ -58,8 +57,7 @@ static void put_name(struct der *d, const char *common_name)
     der_wrap(d, DER_SEQUENCE, all);
 }
 
-/* Up to 2049 in two digits, as the standard wants it. */
-static void put_time(struct der *d, time_t t)
+void cert_put_time(struct der *d, time_t t)
 {
     struct tm tm;
     char text[32];
@@ -69,17 +67,16 @@ static void put_time(struct der *d, time_t t)
     der_element(d, two_digits ? DER_UTC_TIME : DER_GENERALIZED_TIME, text, n);
 }
 
-static void put_algorithm(struct der *d, const struct cert_key *signer)
+void cert_put_algorithm(struct der *d, const struct cert_key *signer)
 {
     size_t all = der_mark(d);
     if (!signer->is_ec)
-        der_element(d, 0x05, NULL, 0);
+        der_element(d, DER_NULL, NULL, 0);
     put_oid(d, signer->is_ec ? OID_SHA256_ECDSA : OID_SHA256_RSA);
     der_wrap(d, DER_SEQUENCE, all);
 }
 
-/* What was written since the mark is the value of an extension. */
-static void wrap_extension(struct der *d, size_t mark, struct bytes oid, bool critical)
+void cert_wrap_extension(struct der *d, size_t mark, struct bytes oid, bool critical)
 {
     der_wrap(d, DER_OCTET_STRING, mark);
     if (critical)
@@ -99,7 +96,7 @@ static void put_addresses_as_names(struct der *d, const struct san_list *l)
         const struct san *s = &l->v[i];
         if (s->address_n != 4)
             continue;
-        der_element(d, CONTEXT_PRIMITIVE | SAN_DNS, s->text, strlen(s->text));
+        der_element(d, DER_CONTEXT | SAN_DNS, s->text, strlen(s->text));
         room--;
     }
 }
@@ -111,12 +108,12 @@ static void put_names(struct der *d, const struct san_list *l)
     for (size_t i = l->n; i > 0; i--) {
         const struct san *s = &l->v[i - 1];
         if (s->address_n > 0)
-            der_element(d, CONTEXT_PRIMITIVE | SAN_IP, s->address, s->address_n);
+            der_element(d, DER_CONTEXT | SAN_IP, s->address, s->address_n);
         else
-            der_element(d, CONTEXT_PRIMITIVE | SAN_DNS, s->text, strlen(s->text));
+            der_element(d, DER_CONTEXT | SAN_DNS, s->text, strlen(s->text));
     }
     der_wrap(d, DER_SEQUENCE, all);
-    wrap_extension(d, all, OID_ALT_NAME, false);
+    cert_wrap_extension(d, all, OID_ALT_NAME, false);
 }
 
 /* bits: from the highest on; unused of the last byte are counted. */
@@ -127,7 +124,7 @@ static void put_key_usage(struct der *d, unsigned bits)
         value[0]++;
     size_t all = der_mark(d);
     der_element(d, DER_BIT_STRING, value, sizeof(value));
-    wrap_extension(d, all, OID_KEY_USAGE, true);
+    cert_wrap_extension(d, all, OID_KEY_USAGE, true);
 }
 
 static void put_constraints(struct der *d, bool ca)
@@ -138,30 +135,32 @@ static void put_constraints(struct der *d, bool ca)
         der_element(d, DER_BOOLEAN, "\xff", 1);
     }
     der_wrap(d, DER_SEQUENCE, all);
-    wrap_extension(d, all, OID_BASIC_CONSTRAINTS, true);
+    cert_wrap_extension(d, all, OID_BASIC_CONSTRAINTS, true);
 }
 
 static void put_subject_key_id(struct der *d, const uint8_t *id, size_t n)
 {
     size_t all = der_mark(d);
     der_element(d, DER_OCTET_STRING, id, n);
-    wrap_extension(d, all, OID_SUBJECT_KEY_ID, false);
+    cert_wrap_extension(d, all, OID_SUBJECT_KEY_ID, false);
 }
 
-static void put_authority_key_id(struct der *d, const struct cert_issuer *issuer)
+void cert_put_authority_key_id(struct der *d, const struct cert_issuer *issuer)
 {
+    if (issuer->key_id_n == 0)
+        return;
     size_t all = der_mark(d);
-    der_element(d, CONTEXT_PRIMITIVE | 0, issuer->key_id, issuer->key_id_n);
+    der_element(d, DER_CONTEXT | 0, issuer->key_id, issuer->key_id_n);
     der_wrap(d, DER_SEQUENCE, all);
-    wrap_extension(d, all, OID_AUTHORITY_KEY_ID, false);
+    cert_wrap_extension(d, all, OID_AUTHORITY_KEY_ID, false);
 }
 
-static void put_server_auth(struct der *d)
+static void put_purpose(struct der *d, struct bytes purpose)
 {
     size_t all = der_mark(d);
-    put_oid(d, OID_SERVER_AUTH);
+    put_oid(d, purpose);
     der_wrap(d, DER_SEQUENCE, all);
-    wrap_extension(d, all, OID_EXT_KEY_USAGE, false);
+    cert_wrap_extension(d, all, OID_EXT_KEY_USAGE, false);
 }
 
 /* Any value that is unique to the key will do: SHA-256 over the public key, cut to the usual length. */
@@ -177,12 +176,13 @@ static void put_extensions(struct der *d, const struct cert_plan *p, const struc
                            const uint8_t id[CERT_KEY_ID])
 {
     size_t all = der_mark(d);
-    bool ca = p->names == NULL;
-    if (!ca) {
-        put_authority_key_id(d, issuer);
+    bool ca = p->kind == CERT_CA;
+    if (!ca)
+        cert_put_authority_key_id(d, issuer);
+    if (p->kind == CERT_SERVER)
         put_names(d, p->names);
-        put_server_auth(d);
-    }
+    if (!ca)
+        put_purpose(d, p->kind == CERT_SERVER ? OID_SERVER_AUTH : OID_CLIENT_AUTH);
     put_subject_key_id(d, id, CERT_KEY_ID);
     /* RSA keys also open what is sealed to them, in suites that we don't have; old clients look for it all the same. */
     put_key_usage(d, ca              ? KEY_CERT_SIGN | CRL_SIGN
@@ -190,16 +190,14 @@ static void put_extensions(struct der *d, const struct cert_plan *p, const struc
                                      : DIGITAL_SIGNATURE | KEY_ENCIPHERMENT);
     put_constraints(d, ca);
     der_wrap(d, DER_SEQUENCE, all);
-    der_wrap(d, CONTEXT_CONSTRUCTED | 3, all);
+    der_wrap(d, DER_CONTEXT_CONSTRUCTED | 3, all);
 }
 
-static void put_serial(struct der *d)
+void cert_new_serial(uint8_t serial[CERT_SERIAL])
 {
-    uint8_t serial[SERIAL_BYTES];
-    random_bytes(serial, sizeof(serial));
+    random_bytes(serial, CERT_SERIAL);
     /* Positive, and never shorter. */
     serial[0] = (uint8_t)((serial[0] & 0x3f) | 0x40);
-    der_element(d, DER_INTEGER, serial, sizeof(serial));
 }
 
 /* The part that is signed. */
@@ -216,15 +214,15 @@ static int put_body(struct der *d, const struct cert_plan *p, const struct cert_
     der_put(d, public, public_n);
     put_name(d, p->common_name);
     size_t dates = der_mark(d);
-    put_time(d, p->until);
-    put_time(d, p->from);
+    cert_put_time(d, p->until);
+    cert_put_time(d, p->from);
     der_wrap(d, DER_SEQUENCE, dates);
     der_put(d, issuer->name, issuer->name_n);
-    put_algorithm(d, issuer->key);
-    put_serial(d);
+    cert_put_algorithm(d, issuer->key);
+    der_element(d, DER_INTEGER, p->serial, CERT_SERIAL);
     size_t version = der_mark(d);
     der_element(d, DER_INTEGER, "\x02", 1);
-    der_wrap(d, CONTEXT_CONSTRUCTED | 0, version);
+    der_wrap(d, DER_CONTEXT_CONSTRUCTED | 0, version);
     der_wrap(d, DER_SEQUENCE, 0);
     return d->bad ? BUFFER_E : 0;
 }
@@ -244,24 +242,30 @@ bool cert_issuer_new(struct cert_issuer *i, struct cert_key *key, const char *co
     return !d.bad;
 }
 
+int cert_sign(struct der *d, uint8_t *buf, size_t cap, const struct cert_issuer *issuer, WC_RNG *rng, int type,
+              char *pem, size_t pem_cap)
+{
+    struct bytes body = der_bytes(d);
+    struct cert_key *key = issuer->key;
+    memmove(buf, body.p, body.n);
+    int rc =
+        wc_SignCert_ex((int)body.n, key->is_ec ? CTC_SHA256wECDSA : CTC_SHA256wRSA, buf, (word32)cap,
+                       key->is_ec ? ECC_TYPE : RSA_TYPE, key->is_ec ? (void *)&key->u.ec : (void *)&key->u.rsa, rng);
+    if (rc > 0)
+        rc = wc_DerToPem(buf, (word32)rc, (byte *)pem, (word32)pem_cap - 1, type);
+    if (rc <= 0)
+        return rc < 0 ? rc : BUFFER_E;
+    pem[rc] = '\0';
+    return 0;
+}
+
 int cert_make(const struct cert_plan *p, const struct cert_issuer *issuer, WC_RNG *rng, char *pem, size_t cap)
 {
     uint8_t *buf = mem_alloc(CERT_DER_MAX);
     struct der d = der_of(buf, CERT_DER_MAX);
     int rc = put_body(&d, p, issuer);
-    if (rc == 0) {
-        struct bytes body = der_bytes(&d);
-        memmove(buf, body.p, body.n);
-        struct cert_key *key = issuer->key;
-        rc = wc_SignCert_ex((int)body.n, key->is_ec ? CTC_SHA256wECDSA : CTC_SHA256wRSA, buf, (word32)CERT_DER_MAX,
-                            key->is_ec ? ECC_TYPE : RSA_TYPE, key->is_ec ? (void *)&key->u.ec : (void *)&key->u.rsa,
-                            rng);
-    }
-    if (rc > 0)
-        rc = wc_DerToPem(buf, (word32)rc, (byte *)pem, (word32)cap - 1, CERT_TYPE);
+    if (rc == 0)
+        rc = cert_sign(&d, buf, CERT_DER_MAX, issuer, rng, CERT_TYPE, pem, cap);
     mem_free(buf);
-    if (rc <= 0)
-        return rc < 0 ? rc : BUFFER_E;
-    pem[rc] = '\0';
-    return 0;
+    return rc;
 }

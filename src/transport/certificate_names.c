@@ -175,3 +175,22 @@ bool san_collect(struct san_list *l, const struct certificate_request *r, char *
     add_interfaces(l);
     return true;
 }
+
+void san_add_from(struct san_list *l, const struct x509 *c)
+{
+    struct rd r = rd_of(c->names);
+    struct x509_name n;
+    while (x509_name_next(&r, &n)) {
+        if (n.kind == X509_NAME_DNS || n.kind == X509_NAME_IP)
+            add_text(l, n.text);
+    }
+}
+
+const char *san_common_name(const struct san_list *l)
+{
+    for (size_t i = 1; i < l->n; i++) {
+        if (l->v[i].address_n == 0 && strlen(l->v[i].text) < CERT_COMMON_NAME_MAX)
+            return l->v[i].text;
+    }
+    return l->v[0].text;
+}
