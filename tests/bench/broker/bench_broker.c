@@ -18,8 +18,12 @@ int main(int count, char **words)
     options_read(&options, count, words);
     report_begin(&report, options.json);
     report_text(&report, "mode", options.mode_name);
+    report_text(&report, "mqtt", options.pub_v5 ? "5.0" : "3.1.1");
     report_text(&report, "tls", options.cafile ? tls_library() : "off");
     if (options.mode != MODE_IDLE) {
+        report_text(&report, "sub_mqtt", options.sub_v5 ? "5.0" : "3.1.1");
+        report_bool(&report, "pub_alias", options.pub_alias);
+        report_bool(&report, "sub_alias", options.sub_alias);
         report_count(&report, "qos", (unsigned)options.qos);
         report_count(&report, "size", (unsigned)options.size);
         report_count(&report, "pubs", (unsigned)options.pubs);

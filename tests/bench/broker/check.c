@@ -67,6 +67,22 @@ uint64_t check_arrival(struct check_stream *stream, uint64_t number, struct chec
     return 0;
 }
 
+bool check_topic(uint32_t aliases[PACKET_ALIASES], const struct packet_delivery *delivery, uint32_t publisher,
+                 const char *topic, size_t topic_size)
+{
+    uint32_t *alias = NULL;
+    if (delivery->alias > PACKET_ALIASES)
+        return false;
+    if (delivery->alias)
+        alias = &aliases[delivery->alias - 1];
+    if (delivery->topic_size == 0)
+        return alias && *alias == publisher + 1;
+    bool fits = delivery->topic_size == topic_size && memcmp(delivery->topic, topic, topic_size) == 0;
+    if (alias)
+        *alias = fits ? publisher + 1 : 0;
+    return fits;
+}
+
 void check_fini(struct check_stream *stream)
 {
     free(stream->gaps);

@@ -6,7 +6,11 @@
 #ifndef BENCH_CHECK_H
 #define BENCH_CHECK_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
+
+#include "packet.h"
 
 #define CHECK_GAPS 1024 /* ranges kept for a stream; beyond them the oldest is forgotten */
 
@@ -31,6 +35,14 @@ struct check_totals {
 /* Message `number` has come. Returns by how much `next` went on: 1 for the expected one, more over a gap, 0 otherwise.
  */
 uint64_t check_arrival(struct check_stream *stream, uint64_t number, struct check_totals *totals);
+
+/*
+ * Has the delivery the topic that `publisher` writes to? A topic alias is resolved: `aliases`, of one subscriber's
+ * connection and all zero at first, keeps for each alias whose topic the broker set it to, plus one. An alias that was
+ * set to any other topic, or beyond PACKET_ALIASES, stands for none.
+ */
+bool check_topic(uint32_t aliases[PACKET_ALIASES], const struct packet_delivery *delivery, uint32_t publisher,
+                 const char *topic, size_t topic_size);
 
 /* Frees what the stream holds. */
 void check_fini(struct check_stream *stream);

@@ -30,15 +30,21 @@
 struct flow_counts {
     struct check_totals totals;
     uint64_t outstanding; /* deliveries to come, those that were jumped over not counted */
-    uint64_t misrouted;   /* not of this run, to the wrong subscriber, never published, or of the wrong size */
+    uint64_t misrouted;   /* not of this run, of another topic, to the wrong subscriber, never published, or of the
+                           * wrong size */
     uint64_t misflagged;  /* wrong QoS, or DUP or RETAIN where neither belongs */
     uint64_t subscribed;
     uint64_t last_arrival; /* monotonic clock, ns */
 };
 
+struct subscriber {
+    struct net_conn conn; /* first */
+    uint32_t aliases[PACKET_ALIASES];
+};
+
 static struct flow_counts counts;
 static const struct options *settings;
-static struct net_conn *subscribers;
+static struct subscriber *subscribers;
 static struct check_stream *streams;
 static uint32_t fan; /* deliveries per message */
 static uint32_t run_number;
@@ -59,21 +65,27 @@ static bool stamp_fits(const struct packet_stamp *stamp, uint32_t subscriber)
            stamp->number < publish_get(stamp->publisher)->next;
 }
 
+static bool topic_fits(struct net_conn *conn, const struct packet_delivery *d, uint32_t publisher)
+{
+    struct subscriber *subscriber = (struct subscriber *)conn;
+    const struct publisher *p = publish_get(publisher);
+    return check_topic(subscriber->aliases, d, publisher, p->topic, p->topic_size);
+}
+
 static void on_publish(struct net_conn *conn, const struct packet_frame *frame)
 {
-    size_t size;
-    const uint8_t *id;
+    struct packet_delivery d;
     struct packet_stamp stamp;
-    const uint8_t *payload = packet_payload(frame, &id, &size);
-    if (!payload)
-        net_broken(conn, "a malformed PUBLISH");
-    if (id)
-        net_reply((frame->head & 6) == 2 ? PACKET_PUBACK : PACKET_PUBREC, id);
+    if (!packet_read_publish(frame, settings->sub_v5, &d))
+        net_broken(conn, "a malformed PUBLISH, or a property that was not published");
+    if (d.id)
+        net_reply((frame->head & 6) == 2 ? PACKET_PUBACK : PACKET_PUBREC, d.id);
     counts.misflagged += (frame->head & 15) != settings->qos << 1;
     counts.last_arrival = net_counts.read_time;
-    if (size == (size_t)settings->size)
-        packet_stamp_get(&stamp, payload);
-    if (size != (size_t)settings->size || !stamp_fits(&stamp, conn->index)) {
+    bool good = d.payload_size == (size_t)settings->size;
+    if (good)
+        packet_stamp_get(&stamp, d.payload);
+    if (!good || !stamp_fits(&stamp, conn->index) || !topic_fits(conn, &d, stamp.publisher)) {
         counts.misrouted++;
         return;
     }
@@ -84,15 +96,15 @@ static void on_packet(struct net_conn *conn, const struct packet_frame *frame)
 {
     if ((frame->head & 0xf0) == PACKET_PUBLISH)
         on_publish(conn, frame);
-    else if (frame->head == PACKET_PUBREL && frame->body_size == 2)
+    else if (frame->head == PACKET_PUBREL && packet_is_success(frame, settings->sub_v5))
         net_reply(PACKET_PUBCOMP, frame->body);
-    else if (frame->head == PACKET_SUBACK && frame->body_size == 3 && frame->body[2] == settings->qos)
+    else if (packet_is_granted(frame, settings->sub_v5, (int)settings->qos))
         counts.subscribed++;
     else
         net_broken(conn, "a packet that a subscriber does not expect, or a SUBACK that refuses");
 }
 
-static const struct net_handler handler = {.kind = 's', .packet = on_packet};
+static struct net_handler handler = {.kind = 's', .packet = on_packet};
 
 static void topic_of(uint32_t publisher, char *topic)
 {
@@ -104,6 +116,9 @@ static void subscribe_all(void)
     char filter[100];
     uint8_t packet[PACKET_SUBSCRIBE_MAX];
     uint32_t subs = (uint32_t)settings->subs;
+    handler.v5 = settings->sub_v5;
+    handler.receive_max = settings->sub_v5 && settings->qos ? (uint16_t)settings->sub_window : 0;
+    handler.alias_max = settings->sub_alias ? PACKET_ALIASES : 0;
     subscribers = fail_alloc(subs, sizeof subscribers[0]);
     net_open_all(subscribers, sizeof subscribers[0], 0, subs, &handler);
     for (uint32_t i = 0; i < subs; i++) {
@@ -111,7 +126,7 @@ static void subscribe_all(void)
             snprintf(filter, sizeof filter, "%s/#", settings->prefix);
         else
             topic_of(settings->mode == MODE_PAIRS ? i : 0, filter);
-        net_send(&subscribers[i], packet, packet_subscribe(packet, filter, (int)settings->qos));
+        net_send(&subscribers[i].conn, packet, packet_subscribe(packet, filter, (int)settings->qos, settings->sub_v5));
         if (i % 64 == 63)
             net_wait(&counts.subscribed, i - 63, "SUBACK");
     }
@@ -253,7 +268,7 @@ static void close_all(void)
 {
     size_t stream_count = (size_t)settings->pubs * (settings->mode == MODE_PAIRS ? 1 : (size_t)settings->subs);
     for (long i = 0; i < settings->subs; i++)
-        net_close(&subscribers[i]);
+        net_close(&subscribers[i].conn);
     publish_close();
     for (size_t i = 0; i < stream_count; i++)
         check_fini(&streams[i]);

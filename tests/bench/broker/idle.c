@@ -15,7 +15,7 @@ static void on_packet(struct net_conn *conn, const struct packet_frame *frame)
     net_broken(conn, "a packet to a client that only connected");
 }
 
-static const struct net_handler handler = {.kind = 'i', .packet = on_packet};
+static struct net_handler handler = {.kind = 'i', .packet = on_packet};
 
 static void settle(struct probe *probe, long pid)
 {
@@ -31,6 +31,7 @@ bool idle_run(const struct options *options, struct report *report)
     struct probe start, first, second;
     uint32_t low = (uint32_t)options->first, high = (uint32_t)options->second;
     struct net_conn *conns = fail_alloc(high, sizeof conns[0]);
+    handler.v5 = options->pub_v5;
     net_init(options, high);
     probe_take(&start, options->pid);
     net_open_all(conns, sizeof conns[0], 0, low, &handler);

@@ -174,7 +174,13 @@ static void send_connect(struct net_conn *conn)
     uint8_t packet[PACKET_CONNECT_MAX];
     snprintf(id, sizeof id, "%s-%c%u", settings->prefix, conn->handler->kind, conn->index);
     conn->state = NET_MQTT;
-    net_send(conn, packet, packet_connect(packet, id, settings->user, settings->password));
+    struct packet_client client = {.id = id,
+                                   .user = settings->user,
+                                   .password = settings->password,
+                                   .v5 = conn->handler->v5,
+                                   .receive_max = conn->handler->receive_max,
+                                   .alias_max = conn->handler->alias_max};
+    net_send(conn, packet, packet_connect(packet, &client));
 }
 
 static void shake_hands(struct net_conn *conn)
@@ -240,11 +246,11 @@ void net_open_all(void *first, size_t stride, uint32_t from, uint32_t count, con
 
 static void on_connack(struct net_conn *conn, const struct packet_frame *frame)
 {
-    if (frame->head != PACKET_CONNACK || frame->body_size != 2)
+    if (!packet_read_connack(frame, conn->handler->v5, &conn->terms))
         net_broken(conn, "CONNACK was expected");
-    if (frame->body[1])
+    if (conn->terms.code)
         fail(FAIL_CONNECTION, "the broker refused client %s-%c%u: CONNACK code %u", settings->prefix,
-             conn->handler->kind, conn->index, frame->body[1]);
+             conn->handler->kind, conn->index, conn->terms.code);
     conn->state = NET_UP;
     net_counts.up++;
 }

@@ -20,6 +20,8 @@ struct net_conn;
 
 struct net_handler {
     char kind; /* part of the client id: PREFIX-<kind><index> */
+    bool v5;
+    uint16_t receive_max, alias_max; /* 5.0: what the client offers; 0: not said */
     void (*packet)(struct net_conn *conn, const struct packet_frame *frame);
     void (*writable)(struct net_conn *conn); /* what waited has been sent; may be NULL */
 };
@@ -33,7 +35,8 @@ struct net_conn {
     uint32_t index;
     const struct net_handler *handler;
     struct tls *tls;
-    uint8_t *part; /* an unfinished packet */
+    struct packet_terms terms; /* of the broker, from its CONNACK */
+    uint8_t *part;             /* an unfinished packet */
     size_t part_size, part_capacity;
     uint8_t *back; /* output that the socket did not take: back_from <= i < back_size */
     size_t back_from, back_size, back_capacity;

@@ -29,6 +29,12 @@ static const struct option_row rows[] = {
     {"user", TEXT, AT(user), 0, 0, 0, "user name"},
     {"password", TEXT, AT(password), 0, 0, 0, "password"},
     {"prefix", TEXT, AT(prefix), 0, 0, 0, "start of topics and client ids (bench)"},
+    {"mqtt", TEXT, AT(mqtt), 0, 0, 0, "version of the protocol: 3.1.1 or 5 (3.1.1)"},
+    {"sub-mqtt", TEXT, AT(sub_mqtt), 0, 0, 0, "that of the subscribers, where it is another one"},
+    {"alias", FLAG, AT(alias), 0, 0, 0,
+     "MQTT 5.0: publishers use topic aliases, subscribers let the broker use its own"},
+    {"pub-alias", FLAG, AT(pub_alias), 0, 0, 0, "only the former"},
+    {"sub-alias", FLAG, AT(sub_alias), 0, 0, 0, "only the latter"},
     {"pubs", NUMBER, AT(pubs), 1, 10000, 0, "publishers (in, pairs: 100; out: 1)"},
     {"subs", NUMBER, AT(subs), 1, 10000, 0, "subscribers (in: 1; out: 500; pairs: as many as publishers)"},
     {"qos", NUMBER, AT(qos), 0, 2, 0, "QoS of publishing and subscribing"},
@@ -89,6 +95,7 @@ static void set_standards(struct options *options)
             *(long *)((char *)options + rows[i].at) = rows[i].standard;
     options->host = "127.0.0.1";
     options->prefix = "bench";
+    options->mqtt = "3.1.1";
 }
 
 static void set_option(struct options *options, const struct option_row *row, const char *value)
@@ -128,6 +135,26 @@ static void set_bounds(struct options *options)
     }
     if (options->qos > 0 && options->outstanding / options->queue >= options->subs)
         options->outstanding = options->queue * options->subs;
+}
+
+static bool is_v5(const char *option, const char *word)
+{
+    if (strcmp(word, "5") == 0 || strcmp(word, "5.0") == 0)
+        return true;
+    if (strcmp(word, "3.1.1") != 0)
+        fail(FAIL_USAGE, "--%s %s: the versions are 3.1.1 and 5", option, word);
+    return false;
+}
+
+static void set_versions(struct options *options)
+{
+    options->pub_v5 = is_v5("mqtt", options->mqtt);
+    options->sub_v5 = options->sub_mqtt ? is_v5("sub-mqtt", options->sub_mqtt) : options->pub_v5;
+    if ((options->pub_alias && !options->pub_v5) || (options->sub_alias && !options->sub_v5) ||
+        (options->alias && !options->pub_v5 && !options->sub_v5))
+        fail(FAIL_USAGE, "topic aliases are of MQTT 5.0; add --mqtt 5");
+    options->pub_alias |= options->alias && options->pub_v5;
+    options->sub_alias |= options->alias && options->sub_v5;
 }
 
 static void check_all(struct options *options)
@@ -171,6 +198,7 @@ void options_read(struct options *options, int count, char **words)
                                                                        : 100;
     if (!options->subs)
         options->subs = options->mode == MODE_IN ? 1 : options->mode == MODE_OUT ? 500 : options->pubs;
+    set_versions(options);
     check_all(options);
     set_bounds(options);
 }

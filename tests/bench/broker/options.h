@@ -17,6 +17,13 @@ struct options {
     const char *user;
     const char *password;
     const char *prefix;
+    const char *mqtt;     /* of publishers and idle connections, and of subscribers too without sub_mqtt */
+    const char *sub_mqtt; /* NULL: as mqtt */
+    bool pub_v5;          /* what the two words mean */
+    bool sub_v5;
+    bool alias;     /* both of the following */
+    bool pub_alias; /* publishers set a topic alias, and send it instead of the topic */
+    bool sub_alias; /* subscribers let the broker use aliases */
     bool any_host;
     bool json;
     long pubs;

@@ -25,7 +25,7 @@ static void end_flight(struct publisher *publisher, unsigned id)
 static void on_packet(struct net_conn *conn, const struct packet_frame *frame)
 {
     struct publisher *publisher = (struct publisher *)conn;
-    if (settings->qos == 0 || frame->body_size != 2)
+    if (settings->qos == 0 || !packet_is_success(frame, settings->pub_v5))
         net_broken(conn, "a packet that a publisher does not expect");
     unsigned id = (unsigned)frame->body[0] << 8 | frame->body[1];
     if (id == 0 || id > (unsigned)settings->window || publisher->awaited[id] != frame->head)
@@ -39,15 +39,32 @@ static void on_packet(struct net_conn *conn, const struct packet_frame *frame)
     }
 }
 
-static const struct net_handler handler = {.kind = 'p', .packet = on_packet};
+static struct net_handler handler = {.kind = 'p', .packet = on_packet};
 
 static void prepare(struct publisher *publisher, const char *topic)
 {
     uint32_t window = (uint32_t)settings->window;
-    publisher->packet = fail_alloc(1, packet_publish_max(topic, (size_t)settings->size));
-    packet_publish(publisher->packet, topic, (int)settings->qos, (size_t)settings->size, &publisher->made);
+    struct packet_model model = {.topic = topic,
+                                 .v5 = settings->pub_v5,
+                                 .alias = settings->pub_alias ? 1 : 0,
+                                 .qos = (int)settings->qos,
+                                 .payload = (size_t)settings->size};
+    if (settings->pub_alias && !publisher->conn.terms.alias_max)
+        fail(FAIL_USAGE, "--alias: the broker takes no topic aliases");
+    publisher->topic = strdup(topic);
+    if (!publisher->topic)
+        fail(FAIL_CONNECTION, "out of memory");
+    publisher->topic_size = strlen(topic);
+    publisher->first = fail_alloc(1, packet_publish_max(&model));
+    publisher->packet = fail_alloc(1, packet_publish_max(&model));
+    packet_publish(publisher->first, &model, &publisher->first_made);
+    if (settings->pub_alias)
+        model.topic = "";
+    packet_publish(publisher->packet, &model, &publisher->made);
+    if (window > publisher->conn.terms.receive_max)
+        window = publisher->conn.terms.receive_max;
     publisher->free_ids = fail_alloc(window, sizeof publisher->free_ids[0]);
-    publisher->awaited = fail_alloc(window + 1, 1);
+    publisher->awaited = fail_alloc((size_t)settings->window + 1, 1);
     for (uint32_t i = 0; i < window; i++)
         publisher->free_ids[i] = (uint16_t)(window - i);
     publisher->free_count = window;
@@ -57,6 +74,7 @@ void publish_open(const struct options *options, uint32_t run, void (*topic_of)(
 {
     char topic[100];
     settings = options;
+    handler.v5 = options->pub_v5;
     run_number = run;
     count = (uint32_t)options->pubs;
     publishers = fail_alloc(count, sizeof publishers[0]);
@@ -65,7 +83,8 @@ void publish_open(const struct options *options, uint32_t run, void (*topic_of)(
         topic_of(i, topic);
         prepare(&publishers[i], topic);
     }
-    size_t packet = packet_publish_max(topic, (size_t)options->size) + 8;
+    struct packet_model largest = {.topic = topic, .payload = (size_t)options->size};
+    size_t packet = packet_publish_max(&largest) + 8;
     burst_max = (uint32_t)(WRITE_SIZE / packet);
     burst_max = burst_max < 1 ? 1 : burst_max;
     burst_max = burst_max > options->burst ? (uint32_t)options->burst : burst_max;
@@ -78,7 +97,8 @@ static size_t send_burst(struct publisher *publisher, uint32_t messages)
     struct packet_stamp stamp = {run_number, publisher->conn.index, publisher->next};
     uint8_t *at = output;
     for (uint32_t i = 0; i < messages; i++, stamp.number++, at += made->size) {
-        memcpy(at, publisher->packet, made->size);
+        made = stamp.number ? &publisher->made : &publisher->first_made;
+        memcpy(at, stamp.number ? publisher->packet : publisher->first, made->size);
         packet_stamp_put(at + made->payload_at, &stamp);
         if (!made->id_at)
             continue;
@@ -133,6 +153,8 @@ void publish_close(void)
 {
     for (uint32_t i = 0; i < count; i++) {
         net_close(&publishers[i].conn);
+        free(publishers[i].topic);
+        free(publishers[i].first);
         free(publishers[i].packet);
         free(publishers[i].free_ids);
         free(publishers[i].awaited);

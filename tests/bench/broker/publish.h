@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * The publishers: each has its PUBLISH encoded once; a burst copies it as often as there are messages, with a fresh
- * packet id and number in each copy, and is one write. At QoS 1 and 2 a publisher has a window of packet ids.
+ * packet id and number in each copy, and is one write. At QoS 1 and 2 a publisher has a window of packet ids. With
+ * topic aliases the first message of all has the topic and its alias, the others have the alias alone.
  */
 #ifndef BENCH_PUBLISH_H
 #define BENCH_PUBLISH_H
@@ -14,8 +15,10 @@
 struct publisher {
     struct net_conn conn; /* first */
     uint64_t next;        /* number of its next message */
-    uint8_t *packet;
-    struct packet_publish made;
+    char *topic;
+    size_t topic_size;
+    uint8_t *first, *packet; /* encoded: its first message, and all others */
+    struct packet_publish first_made, made;
     uint16_t *free_ids; /* a stack */
     uint32_t free_count;
     uint8_t *awaited; /* by packet id: the acknowledgement that must come next; 0: not in flight */
