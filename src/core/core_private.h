@@ -22,6 +22,7 @@
 #include "sotto/core/index.h"
 #include "sotto/core/retained.h"
 #include "sotto/core/shard.h"
+#include "sotto/core/share.h"
 #include "sotto/core/store.h"
 
 /* Output of one connection is filled up to here; what comes then waits in its session's queue. */
@@ -164,11 +165,15 @@ void message_pub(struct message *m, struct pub *p);
 struct delivery {
     struct message *msg; /* NULL once released (QoS 2) */
     uint64_t row;        /* its name in the store; 0: not stored */
-    uint64_t need;       /* may be sent when the store has committed so far */
+    union {
+        uint64_t need;  /* QoS 2 in flight: may be sent when the store has committed so far */
+        uint32_t group; /* shared: the group that it came through */
+    };
     uint32_t sub_id;
     uint16_t id; /* packet id, once in flight */
     uint8_t qos;
     bool retain : 1, sent : 1, released : 1;
+    bool shared : 1; /* may go to another member of its group when the session ends */
 };
 
 /* Packet ids of QoS 2 publications that were received and not yet released: sorted. */
@@ -184,7 +189,8 @@ bool id_set_remove(struct id_set *s, uint16_t id);
 void id_set_fini(struct id_set *s);
 
 struct subscription {
-    struct index_node *node;
+    struct index_node *node;   /* an ordinary one */
+    struct share_group *group; /* or a shared one */
 };
 
 struct session {
@@ -193,6 +199,7 @@ struct session {
     handle h;
     struct rights *rights; /* of the user who made it, as of the last connection */
     struct subscription *subs;
+    struct share_hint *hint; /* NULL: never had a shared subscription */
     uint32_t subs_n, subs_cap;
     struct ring deliveries; /* struct delivery: those in flight, in order of sending, then those that wait */
     uint32_t inflight;      /* how many are in flight */
@@ -237,8 +244,12 @@ void session_free(struct session *s);
 /* No client any more: ends it, or starts its expiry. */
 void session_detach(struct session *s);
 /* Remembers a subscription made in the index. False without memory. */
-bool session_add_sub(struct session *s, struct index_node *node);
-void session_drop_sub(struct session *s, struct index_node *node);
+bool session_add_sub(struct session *s, struct subscription sub);
+void session_drop_sub(struct session *s, struct subscription sub);
+/* SHARE_READY and SHARE_ROOM, as they are now. */
+unsigned session_takes(const struct session *s);
+/* How it fares, for those who choose among the members of its groups. */
+void session_show(struct session *s);
 uint16_t session_take_id(struct session *s);
 
 /* Puts a record of this session; notes the number to wait for in shard->need. Only for durable sessions (asserted). */
@@ -248,6 +259,9 @@ uint64_t session_store(struct session *s, struct store_record *r);
 
 /* p goes to s, which matched by n subscriptions m: sends it at once, queues it or drops it, as QoS and limits say. */
 void session_deliver(struct session *s, struct pub *p, const struct match *m, uint32_t n);
+enum offer { OFFER_TAKEN, OFFER_FULL, OFFER_GONE };
+/* The same for a message that t offers it as a member of a group. FULL: its limits say no. GONE: it can't have it. */
+enum offer session_offer(struct session *s, struct pub *p, const struct share_turn *t);
 /* Fills the client's output from in-flight deliveries that wait to be sent (again) and from the queue. True: blocked by
  * the store, output goes on after a commit. */
 bool session_output(struct session *s);
@@ -266,8 +280,13 @@ void session_clear_queues(struct session *s);
 /* Sends p to all who want it, on this shard and (by mail) on others; keeps it where it is retained. False: nobody
  * does. */
 bool route(struct shard *s, struct pub *p);
-/* Adds p for n matches of another shard to the outgoing mail. */
-void mail_add(struct shard *s, unsigned to, const struct pub *p, const struct match *m, uint32_t n);
+/* Gives p to the member that t has chosen, here or (by mail) elsewhere, or to the next that can take it. */
+void share_give(struct shard *s, struct pub *p, struct share_turn *t);
+/* The session ends: it leaves its groups, and what they gave it and it may hand on goes to other members. */
+void share_leave(struct session *n);
+/* Adds p for n matches of another shard to the outgoing mail; or, with t, for the member of a group. */
+void mail_add(struct shard *s, unsigned to, const struct pub *p, const struct match *m, uint32_t n,
+              const struct share_turn *t);
 /* Pushes what was gathered; true if there was any. */
 bool mail_push(struct shard *s);
 /* Routes what came. */

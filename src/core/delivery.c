@@ -63,6 +63,10 @@ static void take_off(struct session *n, struct delivery *d)
     assert(d == ring_at(&n->deliveries, n->inflight));
     n->inflight++;
     d->id = session_take_id(n);
+    if (d->qos == 2) { /* it stays with its session from here on [MQTT-4.8.2-4] */
+        d->shared = false;
+        d->need = 0;
+    }
     if (d->row == 0)
         return;
     uint64_t number =
@@ -235,6 +239,12 @@ static void deliver(struct session *n, struct pub *p, const struct delivery *d)
         send_view(n, p, d);
     else
         send_now(n, p, d);
+    session_show(n);
+}
+
+unsigned session_takes(const struct session *n)
+{
+    return (may_send(n, 1) ? (unsigned)SHARE_READY : 0) | (has_room(n, 1, 0) ? (unsigned)SHARE_ROOM : 0);
 }
 
 /* Which subscriptions of one client count for a message of its own: those without "no local". */
@@ -301,6 +311,25 @@ void session_deliver(struct session *n, struct pub *p, const struct match *m, ui
     }
 }
 
+enum offer session_offer(struct session *n, struct pub *p, const struct share_turn *t)
+{
+    const struct sub_options *o = &t->to.o;
+    struct delivery d = {.qos = o->qos < p->qos ? o->qos : p->qos,
+                         .retain = o->retain_as_published && p->retain,
+                         .sub_id = o->id,
+                         .group = t->group,
+                         .shared = true};
+    size_t size = p->topic.n + p->props.n + p->payload.n;
+    if (!rights_unlimited(n->rights, RIGHT_RECEIVE) && !rights_allow(n->rights, RIGHT_RECEIVE, session_id(n), p->topic))
+        return OFFER_GONE;
+    if (d.qos == 0 && (n->client == NULL || n->client->state != CLIENT_UP))
+        return OFFER_GONE;
+    if (!t->last && !may_send(n, d.qos) && !has_room(n, d.qos, size))
+        return OFFER_FULL;
+    deliver(n, p, &d);
+    return OFFER_TAKEN;
+}
+
 bool session_send_retained(struct session *n, const struct retained_message *m, const struct sub_options *o)
 {
     struct delivery d = {.qos = o->qos < m->qos ? o->qos : m->qos, .retain = true, .sub_id = o->id};
@@ -333,7 +362,7 @@ enum step { STEP_DONE, STEP_FULL, STEP_BLOCKED /* by the store */ };
 static enum step send_unsent(struct session *n)
 {
     struct delivery *d = ring_at(&n->deliveries, n->unsent);
-    if (d->need > n->shard->committed)
+    if (d->qos == 2 && d->need > n->shard->committed)
         return STEP_BLOCKED;
     if (d->released) {
         struct packet_ack ack = {.id = d->id};
@@ -385,7 +414,7 @@ static enum step send_waiting(struct session *n)
     return STEP_DONE;
 }
 
-bool session_output(struct session *n)
+static bool fill_output(struct session *n)
 {
     struct client *c = n->client;
     assert(c != NULL);
@@ -399,6 +428,13 @@ bool session_output(struct session *n)
             return step == STEP_BLOCKED;
     }
     return false;
+}
+
+bool session_output(struct session *n)
+{
+    bool blocked = fill_output(n);
+    session_show(n);
+    return blocked;
 }
 
 void session_resume(struct session *n)
@@ -429,6 +465,7 @@ void session_done(struct session *n, uint32_t i)
     n->inflight--;
     if (i < n->unsent)
         n->unsent--;
+    session_show(n);
     if (n->client != NULL && (n->unsent < n->deliveries.n || !list_empty(&n->client->replays)))
         client_wake(n->client);
 }

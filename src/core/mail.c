@@ -32,6 +32,8 @@ struct head {
     struct blob *blob;
     msec expires;
     handle from;
+    uint32_t group, tried; /* a shared subscription: its turn, and one match */
+    bool last;
 };
 
 static size_t record_size(const struct pub *p, uint32_t n)
@@ -59,7 +61,8 @@ static struct chunk *chunk_for(struct shard *s, struct outgoing *out, size_t nee
     return c;
 }
 
-void mail_add(struct shard *s, unsigned to, const struct pub *p, const struct match *m, uint32_t n)
+void mail_add(struct shard *s, unsigned to, const struct pub *p, const struct match *m, uint32_t n,
+              const struct share_turn *t)
 {
     assert(to < s->b->n && to != s->number);
     struct outgoing *out = &s->out[to];
@@ -81,6 +84,11 @@ void mail_add(struct shard *s, unsigned to, const struct pub *p, const struct ma
                      .blob = p->blob != NULL ? blob_ref(p->blob) : NULL,
                      .expires = p->expires,
                      .from = p->from};
+    if (t != NULL) {
+        h.group = t->group;
+        h.tried = t->tried;
+        h.last = t->last;
+    }
     struct wr w = wr_of(at, size);
     wr_bytes(&w, &h, sizeof(h));
     wr_bytes(&w, m, n * sizeof(*m));
@@ -110,6 +118,17 @@ bool mail_push(struct shard *s)
     return true;
 }
 
+static void deliver_all(struct shard *s, struct pub *p, const struct match *m, uint32_t count)
+{
+    for (uint32_t i = 0, n; i < count; i += n) {
+        for (n = 1; i + n < count && m[i + n].h == m[i].h;)
+            n++;
+        struct session *session = slots_get(&s->sessions, m[i].h);
+        if (session != NULL)
+            session_deliver(session, p, m + i, n);
+    }
+}
+
 /* Gives the sessions of this shard what the record holds for them. Returns the record's size. */
 static size_t take_record(struct shard *s, const uint8_t *at)
 {
@@ -121,13 +140,10 @@ static size_t take_record(struct shard *s, const uint8_t *at)
     p.topic = bytes_of(data, h.topic);
     p.props = bytes_of(data + h.topic, h.props);
     p.payload = h.blob != NULL ? bytes_of(h.blob->p, h.blob->n) : bytes_of(data + h.topic + h.props, h.payload);
-    for (uint32_t i = 0, n; i < h.matches; i += n) {
-        for (n = 1; i + n < h.matches && m[i + n].h == m[i].h;)
-            n++;
-        struct session *session = slots_get(&s->sessions, m[i].h);
-        if (session != NULL)
-            session_deliver(session, &p, m + i, n);
-    }
+    if (h.group != 0)
+        share_give(s, &p, &(struct share_turn){.to = m[0], .group = h.group, .tried = h.tried, .last = h.last});
+    else
+        deliver_all(s, &p, m, h.matches);
     pub_fini(s, &p);
     return h.size;
 }

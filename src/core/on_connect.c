@@ -363,6 +363,7 @@ static void join(struct client *c, struct session *session, const struct packet_
     c->state = CLIENT_UP;
     c->was_up = true;
     client_set_keep_alive(c);
+    session_show(session);
     if (session_durable(session))
         store_connected(c);
 }

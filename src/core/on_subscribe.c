@@ -14,16 +14,26 @@ static bool filters_fit(const struct client *c, enum packet_type type, const str
     return true;
 }
 
+/* A shared subscription can't be without its own client's messages: who publishes them is not known to the group. */
+static bool shared_no_local(const struct client *c, enum packet_type type, const struct packet_subscribe *p)
+{
+    struct rd r = rd_of(p->filters);
+    struct filter_request f;
+    struct share share;
+    while (filter_next(&r, type, c->proto, &f))
+        if (f.no_local && share_parse(f.filter, &share) != 0)
+            return true;
+    return false;
+}
+
 /* Why the filter is refused, REASON_SUCCESS when it is not. */
-static enum reason check_filter(const struct client *c, const struct filter_request *f)
+static enum reason check_filter(const struct client *c, const struct filter_request *f, const struct share *share)
 {
     const struct limits *l = &c->shard->b->limits;
-    struct share share;
-    if (!filter_valid(f->filter) || topic_levels(f->filter) > l->max_topic_levels)
+    struct bytes filter = share->group.n > 0 ? share->filter : f->filter;
+    if (!filter_valid(f->filter) || topic_levels(filter) > l->max_topic_levels)
         return REASON_TOPIC_FILTER_INVALID;
-    if (share_parse(f->filter, &share) != 0)
-        return REASON_SHARED_SUBSCRIPTIONS_NOT_SUPPORTED;
-    if (!rights_allow(c->rights, RIGHT_SUBSCRIBE, session_id(c->session), f->filter))
+    if (!rights_allow(c->rights, RIGHT_SUBSCRIBE, session_id(c->session), filter))
         return REASON_NOT_AUTHORIZED;
     return REASON_SUCCESS;
 }
@@ -49,38 +59,82 @@ static enum index_result enter(struct client *c, const struct filter_request *f,
     return r;
 }
 
-static enum reason subscribe_one(struct client *c, const struct filter_request *f, uint32_t sub_id)
+static bool has_subscription(const struct session *n, const struct filter_request *f, const struct share *share)
+{
+    struct index *x = n->shard->b->index;
+    return share->group.n > 0 ? index_find_shared(x, share->group, share->filter, n->h) != NULL
+                              : index_find(x, f->filter, n->h) != NULL;
+}
+
+/* The number to wait for; 0: nothing is stored. */
+static uint64_t store_subscription(struct session *n, const struct filter_request *f, uint32_t sub_id)
+{
+    if (!session_durable(n))
+        return 0;
+    return session_store(
+        n, &(struct store_record){.kind = STORE_SUBSCRIBE,
+                                  .topic = f->filter,
+                                  .qos = f->qos,
+                                  .sub_id = sub_id,
+                                  .sub_flags = (uint8_t)((f->no_local ? 1 : 0) | (f->retain_as_published ? 2 : 0))});
+}
+
+static enum reason subscribe_plain(struct client *c, const struct filter_request *f, const struct sub_options *o)
 {
     struct session *n = c->session;
-    struct shard *s = c->shard;
-    enum reason r = check_filter(c, f);
-    if (r != REASON_SUCCESS)
-        return r;
-    if (n->subs_n >= s->b->limits.max_subscriptions && index_find(s->b->index, f->filter, n->h) == NULL)
-        return REASON_QUOTA_EXCEEDED;
-    struct sub_options o = {
-        .id = sub_id, .qos = f->qos, .no_local = f->no_local, .retain_as_published = f->retain_as_published};
     struct index_node *node;
     struct retained_cursor *cursor;
-    enum index_result entered = enter(c, f, &o, &node, &cursor);
+    enum index_result entered = enter(c, f, o, &node, &cursor);
     if (entered == INDEX_NO_MEMORY)
         return REASON_UNSPECIFIED;
-    if (entered == INDEX_NEW && !session_add_sub(n, node)) {
-        index_remove(s->b->index, node, n->h);
+    if (entered == INDEX_NEW && !session_add_sub(n, (struct subscription){.node = node})) {
+        index_remove(n->shard->b->index, node, n->h);
         retained_cursor_free(cursor);
         return REASON_UNSPECIFIED;
     }
-    uint64_t need = 0;
-    if (session_durable(n))
-        need = session_store(n, &(struct store_record){
-                                    .kind = STORE_SUBSCRIBE,
-                                    .topic = f->filter,
-                                    .qos = f->qos,
-                                    .sub_id = sub_id,
-                                    .sub_flags = (uint8_t)((f->no_local ? 1 : 0) | (f->retain_as_published ? 2 : 0))});
+    uint64_t need = store_subscription(n, f, o->id);
     if (cursor != NULL)
-        replay_add(c, cursor, node, &o, need);
+        replay_add(c, cursor, node, o, need);
     return (enum reason)f->qos;
+}
+
+/* A member of a group gets no retained messages. */
+static enum reason subscribe_shared(struct client *c, const struct filter_request *f, const struct sub_options *o,
+                                    const struct share *share)
+{
+    struct session *n = c->session;
+    struct index *x = n->shard->b->index;
+    struct share_group *group;
+    if (n->hint == NULL)
+        n->hint = share_hint_new();
+    if (n->hint == NULL)
+        return REASON_UNSPECIFIED;
+    enum index_result entered = index_add_shared(x, share->group, share->filter, n->h, *o, n->hint, &group);
+    if (entered == INDEX_NO_MEMORY)
+        return REASON_UNSPECIFIED;
+    if (entered == INDEX_NEW && !session_add_sub(n, (struct subscription){.group = group})) {
+        index_remove_shared(x, group, n->h);
+        return REASON_UNSPECIFIED;
+    }
+    session_show(n);
+    store_subscription(n, f, o->id);
+    return (enum reason)f->qos;
+}
+
+static enum reason subscribe_one(struct client *c, const struct filter_request *f, uint32_t sub_id)
+{
+    const struct session *n = c->session;
+    struct share share = {0};
+    if (share_parse(f->filter, &share) < 0)
+        return REASON_TOPIC_FILTER_INVALID;
+    enum reason r = check_filter(c, f, &share);
+    if (r != REASON_SUCCESS)
+        return r;
+    if (n->subs_n >= c->shard->b->limits.max_subscriptions && !has_subscription(n, f, &share))
+        return REASON_QUOTA_EXCEEDED;
+    struct sub_options o = {
+        .id = sub_id, .qos = f->qos, .no_local = f->no_local, .retain_as_published = f->retain_as_published};
+    return share.group.n > 0 ? subscribe_shared(c, f, &o, &share) : subscribe_plain(c, f, &o);
 }
 
 static const char *refusal_in_words(enum reason r, const char **hint)
@@ -110,19 +164,35 @@ static void log_refused(const struct client *c, struct bytes filter, enum reason
               LF_BYTES("filter", filter), LF_STR("reason", why), LF_STR(hint != NULL ? "hint" : NULL, hint));
 }
 
-static enum reason unsubscribe_one(struct client *c, const struct filter_request *f, uint32_t sub_id)
+/* Takes the subscription out of the index and the session; false: there is none. */
+static bool remove_subscription(struct client *c, const struct filter_request *f, const struct share *share)
 {
-    (void)sub_id;
     struct session *n = c->session;
     struct index *x = c->shard->b->index;
-    if (!filter_valid(f->filter))
-        return REASON_TOPIC_FILTER_INVALID;
+    if (share->group.n > 0) {
+        struct share_group *group = index_find_shared(x, share->group, share->filter, n->h);
+        if (group == NULL)
+            return false;
+        session_drop_sub(n, (struct subscription){.group = group});
+        return index_remove_shared(x, group, n->h);
+    }
     struct index_node *node = index_find(x, f->filter, n->h);
     if (node == NULL)
-        return REASON_NO_SUBSCRIPTION_EXISTED;
+        return false;
     replay_drop(c, node);
-    session_drop_sub(n, node);
-    index_remove(x, node, n->h);
+    session_drop_sub(n, (struct subscription){.node = node});
+    return index_remove(x, node, n->h);
+}
+
+static enum reason unsubscribe_one(struct client *c, const struct filter_request *f, uint32_t sub_id)
+{
+    struct session *n = c->session;
+    struct share share = {0};
+    (void)sub_id;
+    if (!filter_valid(f->filter) || share_parse(f->filter, &share) < 0)
+        return REASON_TOPIC_FILTER_INVALID;
+    if (!remove_subscription(c, f, &share))
+        return REASON_NO_SUBSCRIPTION_EXISTED;
     if (session_durable(n))
         session_store(n, &(struct store_record){.kind = STORE_UNSUBSCRIBE, .topic = f->filter});
     return REASON_SUCCESS;
@@ -146,6 +216,10 @@ static void do_all(struct client *c, const struct packet *p, enum packet_type an
     const struct packet_subscribe *list = &p->subscribe;
     if (!filters_fit(c, p->type, list)) {
         client_refuse(c, REASON_TOPIC_FILTER_INVALID, "an invalid topic filter");
+        return;
+    }
+    if (shared_no_local(c, p->type, list)) {
+        client_refuse(c, REASON_PROTOCOL_ERROR, "a shared subscription with no local");
         return;
     }
     if (props_too_many(c->shard, &list->props)) {

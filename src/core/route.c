@@ -45,6 +45,18 @@ static void keep_retained(struct shard *s, struct pub *p)
         LF_STR("hint", "raise max_retained_messages or max_retained_bytes in [limits], or delete what is not needed"));
 }
 
+/* One member of each group. */
+static void route_shared(struct shard *s, struct pub *p, const struct matches *all)
+{
+    for (uint32_t i = 0; i < all->shared_n; i++) {
+        struct share_turn t;
+        if (share_pick(all->shared[i], p->qos, &t))
+            share_give(s, p, &t);
+        else
+            count_add(&s->count.dropped, 1);
+    }
+}
+
 bool route(struct shard *s, struct pub *p)
 {
     const struct matches *all;
@@ -63,14 +75,14 @@ bool route(struct shard *s, struct pub *p)
         return false;
     }
     const struct match *m = all->v;
-    if (all->n > 1 && p->payload.n >= SHARE_FROM)
+    if (all->n + all->shared_n > 1 && p->payload.n >= SHARE_FROM)
         (void)pub_blob(p); /* without memory for it, each receiver gets a copy */
     for (uint32_t i = 0, n; i < all->n; i += n) {
         unsigned owner = handle_owner(m[i].h);
         if (owner != s->number) {
             for (n = 1; i + n < all->n && handle_owner(m[i + n].h) == owner;)
                 n++;
-            mail_add(s, owner, p, m + i, n);
+            mail_add(s, owner, p, m + i, n, NULL);
             continue;
         }
         for (n = 1; i + n < all->n && m[i + n].h == m[i].h;)
@@ -79,5 +91,7 @@ bool route(struct shard *s, struct pub *p)
         if (session != NULL)
             session_deliver(session, p, m + i, n);
     }
-    return all->n > 0;
+    if (all->shared_n > 0)
+        route_shared(s, p, all);
+    return all->n + all->shared_n > 0;
 }

@@ -44,12 +44,31 @@ struct session *session_new(struct shard *s, struct bytes id, struct rights *rig
     return n;
 }
 
+void session_show(struct session *n)
+{
+    if (n->hint == NULL)
+        return;
+    unsigned flags = session_takes(n);
+    flags |= n->client != NULL && n->client->state == CLIENT_UP ? SHARE_ONLINE : 0;
+    flags |= session_durable(n) && !n->ends ? SHARE_DURABLE : 0;
+    share_hint_set(n->hint, flags);
+}
+
 void session_end(struct session *n)
 {
     will_due(n);
+    share_leave(n);
     if (session_durable(n))
         session_store(n, &(struct store_record){.kind = STORE_SESSION_END});
     session_free(n);
+}
+
+static void remove_from_index(const struct session *n, struct subscription sub)
+{
+    if (sub.node != NULL)
+        index_remove(n->shard->b->index, sub.node, n->h);
+    else
+        index_remove_shared(n->shard->b->index, sub.group, n->h);
 }
 
 void session_free(struct session *n)
@@ -57,7 +76,8 @@ void session_free(struct session *n)
     struct shard *s = n->shard;
     assert(n->client == NULL);
     for (uint32_t i = 0; i < n->subs_n; i++)
-        index_remove(s->b->index, n->subs[i].node, n->h);
+        remove_from_index(n, n->subs[i]);
+    share_hint_unref(n->hint);
     count_add(&s->count.subscriptions, -(int64_t)n->subs_n);
     mem_free(n->subs);
     will_cancel(n);
@@ -79,12 +99,13 @@ void session_detach(struct session *n)
         session_end(n);
         return;
     }
+    session_show(n);
     heap_set(&n->shard->timers, &n->timer, n->shard->now + (msec)n->expiry * 1000);
     session_store(n,
                   &(struct store_record){.kind = STORE_SESSION, .expiry = n->expiry, .user = rights_user(n->rights)});
 }
 
-bool session_add_sub(struct session *n, struct index_node *node)
+bool session_add_sub(struct session *n, struct subscription sub)
 {
     if (n->subs_n == n->subs_cap) {
         uint32_t cap = n->subs_cap > 0 ? n->subs_cap * 2 : 1;
@@ -94,15 +115,15 @@ bool session_add_sub(struct session *n, struct index_node *node)
         n->subs = v;
         n->subs_cap = cap;
     }
-    n->subs[n->subs_n++].node = node;
+    n->subs[n->subs_n++] = sub;
     count_add(&n->shard->count.subscriptions, 1);
     return true;
 }
 
-void session_drop_sub(struct session *n, struct index_node *node)
+void session_drop_sub(struct session *n, struct subscription sub)
 {
     uint32_t i = 0;
-    while (i < n->subs_n && n->subs[i].node != node)
+    while (i < n->subs_n && (n->subs[i].node != sub.node || n->subs[i].group != sub.group))
         i++;
     assert(i < n->subs_n);
     n->subs[i] = n->subs[--n->subs_n];

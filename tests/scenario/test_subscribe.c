@@ -223,13 +223,6 @@ static void deliveries_under_way_are_completed__MQTT_3_10_4_3__MQTT5_3_10_4_3(vo
 }
 
 /* A filter of MQTT 5's shared subscriptions is refused, not silently taken for an ordinary one. */
-static void shared_subscriptions_are_refused(void **state)
-{
-    struct peer *a = rig_clean(*state, "a");
-    rig_send_subscribe(a, 1, "$share/g/t:1 t:1");
-    rig_expect(a, "90 04 00 01 80 01");
-}
-
 static void few_subscriptions(struct limits *l)
 {
     l->max_subscriptions = 3;
@@ -290,7 +283,6 @@ int main(void)
         RIG_TEST(unsubscribe_compares_bytes__MQTT_3_10_4_1__MQTT5_3_10_4_1),
         RIG_TEST(nothing_new_after_unsubscribe__MQTT_3_10_4_2__MQTT5_3_10_4_2),
         RIG_TEST(deliveries_under_way_are_completed__MQTT_3_10_4_3__MQTT5_3_10_4_3),
-        RIG_TEST_IN(shared_subscriptions_are_refused, RIG_3),
         RIG_TEST_LIMITS(too_many_subscriptions_are_refused, 0, few_subscriptions),
         RIG_TEST_IN(many_filters_in_one_packet, RIG_HEAVY),
     };

@@ -14,7 +14,7 @@ static struct session *receiver(struct unit *u)
 static void send(struct unit *u, const struct session *to, struct pub *p)
 {
     struct match m = {.h = to->h, .o = {.qos = 1}};
-    mail_add(u->shard[0], 1, p, &m, 1);
+    mail_add(u->shard[0], 1, p, &m, 1, NULL);
 }
 
 static const struct message *waiting(const struct session *n, uint32_t i)
@@ -145,7 +145,7 @@ static void one_record_for_many(void **state)
                          {.h = a->h, .o = {.qos = 0}},
                          {.h = b->h, .o = {.qos = 1}}};
     struct pub p = unit_pub("t", "x", 2);
-    mail_add(u->shard[0], 1, &p, m, 4);
+    mail_add(u->shard[0], 1, &p, m, 4, NULL);
     pub_fini(u->shard[0], &p);
     mail_push(u->shard[0]);
     mail_take(u->shard[1]);
