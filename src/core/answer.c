@@ -15,6 +15,8 @@ static void wait_for_commit(struct client *c)
 static bool gate_add(struct client *c, const struct packet *p, uint64_t need, struct message *route)
 {
     size_t n = packet_encode(p, c->proto, NULL, 0);
+    if (route == NULL && client_too_large(c, n))
+        return true; /* as if it had been sent [MQTT-3.1.2-25] */
     struct gated *g = mem_try_alloc(sizeof(*g) + n);
     if (g == NULL) {
         client_refuse(c, REASON_SERVER_UNAVAILABLE, "no memory for its output");

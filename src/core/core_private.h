@@ -48,8 +48,8 @@
 #define ALIAS_IN_MAX 64u
 #define ALIAS_IN_BYTES (64u * 1024)
 #define ALIAS_OUT_MAX 32u
-/* Properties of one packet, in bytes. */
-#define PROPS_MAX (64u * 1024)
+/* Properties of one packet, in bytes: one of full length, and more. */
+#define PROPS_MAX (128u * 1024)
 /* Expired retained messages are looked for so often, ms, and so many are deleted in one hold of the lock. */
 #define EXPIRE_EVERY 1000u
 #define EXPIRE_AT_ONCE 1000u

@@ -322,10 +322,13 @@ static void welcome(struct client *c, const struct packet_connect *p, bool prese
     if (proto_traits(c->proto)->own_terms)
         fill_terms(c, p, &connack.props);
     struct packet packet = {.type = PACKET_CONNACK, .connack = connack};
-    if (client_too_large(c, packet_encode(&packet, c->proto, NULL, 0)))
-        client_refuse(c, REASON_PACKET_TOO_LARGE, "its maximum packet size leaves no room for CONNACK");
-    else
+    if (!client_too_large(c, packet_encode(&packet, c->proto, NULL, 0))) {
         client_answer(c, &packet, c->ready);
+        return;
+    }
+    c->state = CLIENT_AUTH; /* a refusal, after all */
+    connect_refuse(c, REASON_PACKET_TOO_LARGE, "its maximum packet size leaves no room for CONNACK",
+                   "let the client take packets of 64 bytes at least");
 }
 
 static void store_connected(struct client *c)
