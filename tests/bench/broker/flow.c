@@ -179,6 +179,8 @@ static uint64_t room_now(void)
     uint64_t bound = (uint64_t)settings->outstanding, held = counts.outstanding;
     if (held == 0)
         return bound >= fan ? bound / fan : 1;
+    if (settings->lock_step)
+        return 0;
     uint64_t room = held < bound ? (bound - held) / fan : 0;
     return room >= (uint64_t)settings->burst || held <= bound / 2 ? room : 0;
 }

@@ -47,6 +47,7 @@ static const struct option_row rows[] = {
     {"outstanding", NUMBER, AT(outstanding), 0, 1L << 30, 0, "bound on what is published and not delivered"},
     {"queue", NUMBER, AT(queue), 1, 1L << 30, 500, "QoS 1 and 2: the same bound for one subscriber"},
     {"burst", NUMBER, AT(burst), 1, 10000, 32, "most messages in one write"},
+    {"lock-step", FLAG, AT(lock_step), 0, 0, 0, "publish when all has arrived: for counts, the same in every run"},
     {"nap", NUMBER, AT(nap), 0, 100000, 10000, "longest nap between reads while the broker is busy, us"},
     {"first", NUMBER, AT(first), 0, 200000, 5000, "idle: connections at the first measurement"},
     {"second", NUMBER, AT(second), 1, 200000, 15000, "idle: connections at the second"},

@@ -38,6 +38,7 @@ struct options {
     long outstanding; /* published and not delivered, in deliveries; 0: a bound that fits the mode */
     long queue;       /* the same at QoS 1 and 2 for one subscriber */
     long burst;       /* messages in one write */
+    bool lock_step;   /* publish only when all has arrived */
     long nap;         /* longest nap between reads, us */
     long first;       /* idle: connections at the first measurement */
     long second;      /* idle: at the second */
