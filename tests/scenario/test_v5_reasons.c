@@ -271,6 +271,25 @@ static void too_many_levels(void **state)
     ends_with_an_error(c);
 }
 
+/* [MQTT5-4.2.0-1] [MQTT5-2.2.1-2] [MQTT5-4.3.1-1] [MQTT5-2.2.2-1] */
+static void only_bytes_are_needed(void **state)
+{
+    struct rig *r = *state;
+    struct peer *a = rig_clean(r, "a"), *b = rig_clean(r, "b");
+    rig_send_hex(b, "82 07 00 01 00 00 01 74 01");
+    rig_expect(b, "90 04 00 01 00 01");
+    rig_send_hex(a, "30 05 00 01 74 00 78");
+    rig_expect_nothing(a);
+    rig_expect(b, "30 05 00 01 74 00 78");
+    rig_send_hex(a, "32 07 00 01 74 00 05 00 78");
+    rig_expect(a, "40 02 00 05");
+    rig_expect(b, "32 07 00 01 74 00 01 00 78");
+    rig_send_hex(b, "40 02 00 01 a2 06 00 02 00 00 01 74");
+    rig_expect(b, "b0 04 00 02 00 00");
+    rig_send_hex(b, "e0 00");
+    rig_expect_closed(b);
+}
+
 int main(void)
 {
     static const struct rig_test tests[] = {
@@ -287,6 +306,7 @@ int main(void)
         RIG_TEST_IN(disconnect_says_why, RIG_5),
         RIG_TEST_IN(disconnect_of_a_client, RIG_5),
         RIG_TEST_IN(subscribe_codes, RIG_5),
+        RIG_TEST_IN(only_bytes_are_needed, RIG_5),
         RIG_TEST_LIMITS(too_many_levels, RIG_5, few_levels),
     };
     return RIG_MAIN(tests);

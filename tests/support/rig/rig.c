@@ -87,6 +87,37 @@ static void env_authenticate(void *ctx, struct client *client, const struct auth
     list_push_back(&s->rig->answers, &a->link);
 }
 
+static enum reason env_auth_step(void *ctx, struct client *client, struct auth_step *step)
+{
+    struct rig_shard *s = ctx;
+    char **name = (char **)&step->state;
+    if (client == NULL || !bytes_equal(step->method, bytes_str("toy")))
+        return REASON_BAD_AUTHENTICATION_METHOD;
+    if (*name == NULL) {
+        *name = rig_alloc(step->data.n + 1);
+        if (step->data.n > 0)
+            memcpy(*name, step->data.p, step->data.n);
+        s->rig->exchanges++;
+    } else if (bytes_equal(step->data, bytes_str("yes"))) {
+        if (step->user.n > 0 && !bytes_equal(step->user, bytes_str(*name)))
+            return REASON_NOT_AUTHORIZED;
+        step->rights = rights_new(bytes_str(*name), NULL, 0, true);
+        step->answer_n = (size_t)snprintf((char *)step->answer, sizeof(step->answer), "welcome");
+        return REASON_SUCCESS;
+    } else if (!bytes_equal(step->data, bytes_str("more"))) {
+        return REASON_NOT_AUTHORIZED;
+    }
+    step->answer_n = (size_t)snprintf((char *)step->answer, sizeof(step->answer), "who is %s?", *name);
+    return REASON_CONTINUE_AUTHENTICATION;
+}
+
+static void env_auth_end(void *ctx, void *state)
+{
+    struct rig_shard *s = ctx;
+    s->rig->exchanges--;
+    free(state);
+}
+
 void rig_answer_auth(struct rig *r)
 {
     struct list *l;
@@ -346,8 +377,13 @@ struct limits rig_limits(void)
 static void shard_init(struct rig *r, unsigned i)
 {
     struct rig_shard *s = &r->s[i];
-    struct shard_env env = {
-        .ctx = s, .wake = env_wake, .authenticate = env_authenticate, .move = env_move, .ring = env_ring};
+    struct shard_env env = {.ctx = s,
+                            .wake = env_wake,
+                            .authenticate = env_authenticate,
+                            .auth_step = env_auth_step,
+                            .auth_end = env_auth_end,
+                            .move = env_move,
+                            .ring = env_ring};
     s->rig = r;
     s->number = i;
     s->store.commits = r->commits;
@@ -395,8 +431,8 @@ void rig_free(struct rig *r)
     mem_fail_at(0);
     end_peers(r);
     struct shard_stats left = rig_stats(r);
-    if (left.clients != 0)
-        rig_die("%d clients are left", (int)left.clients);
+    if (left.clients != 0 || r->exchanges != 0)
+        rig_die("%d clients and %u authentications are left", (int)left.clients, r->exchanges);
     rig_advance(r, (msec)r->limits.max_session_expiry * 1000 + 1);
     rig_commit(r, SIZE_MAX);
     left = rig_stats(r);

@@ -75,6 +75,7 @@ struct rig {
     enum rig_commits commits;
     size_t chunk;        /* bytes of a peer's input that arrive in one turn; 0: 64 KiB */
     bool auth_later;     /* credentials are answered by rig_answer_auth */
+    unsigned exchanges;  /* of the method "toy" that are open */
     unsigned next_shard; /* where the next connection arrives */
     struct client_origin origin;
     struct list peers, answers;
@@ -149,6 +150,11 @@ void rig_user(struct rig *r, const char *name, const char *password, const struc
               bool everything);
 /* Answers what was asked while auth_later is on; then runs. */
 void rig_answer_auth(struct rig *r);
+/*
+ * There is one method of enhanced authentication, "toy". The client says its name, the server asks back ("who is
+ * NAME?"), and goes on to ask as long as the answer is "more"; "yes" is right (and answered "welcome"), everything else
+ * is wrong. Who authenticates again must do so with the same name.
+ */
 
 unsigned rig_shard_of(const struct rig *r, const char *client_id);
 struct shard_stats rig_stats(const struct rig *r);
