@@ -111,6 +111,47 @@ static void resuming(struct script *s)
     opens(s, "b", false);
 }
 
+/* What only 5.0 has: aliases both ways, properties, identifiers, wills that wait, groups, AUTH. */
+static void speaking_5(struct script *s)
+{
+    struct props terms = {.has = RIG_HAS(SESSION_EXPIRY) | RIG_HAS(TOPIC_ALIAS_MAXIMUM) | RIG_HAS(RECEIVE_MAXIMUM),
+                          .session_expiry = 100,
+                          .topic_alias_maximum = 3,
+                          .receive_maximum = 2};
+    struct props will = {.has = RIG_HAS(WILL_DELAY) | RIG_HAS(CONTENT_TYPE), .will_delay = 5};
+    struct props props = {.has = RIG_HAS(MESSAGE_EXPIRY) | RIG_HAS(TOPIC_ALIAS) | RIG_HAS(RESPONSE_TOPIC),
+                          .message_expiry = 3};
+    struct props auth = {.has = RIG_HAS(AUTH_METHOD) | RIG_HAS(AUTH_DATA)};
+    will.content_type = bytes_str("c");
+    will.raw = props.raw = rig_user_props("a=b c=d");
+    props.response_topic = bytes_str("answers");
+    auth.auth_method = bytes_str("toy");
+    auth.auth_data = bytes_str("ann");
+    const struct rig_connect how[] = {
+        {.id = "a", .props = &terms, .will_topic = "will", .will = "xxxx", .will_qos = 1, .will_props = &will},
+        {.id = "b", .props = &terms},
+        {.clean = true, .props = &auth}};
+    for (unsigned i = 0; i < 3; i++)
+        s->peers[s->n++] = rig_start(s->r, &how[i]);
+    struct peer *a = s->peers[0], *b = s->peers[1];
+    rig_run(s->r);
+    rig_send_auth(s->peers[2], REASON_CONTINUE_AUTHENTICATION, "toy", "yes");
+    rig_send_subscribe_id(a, 1, "t/#:2p $share/g/t/+:1", 1);
+    rig_send_subscribe_id(b, 1, "t/1:1 $share/g/t/+:2", 200);
+    rig_run(s->r);
+    for (uint16_t i = 0; i < 12; i++) {
+        props.topic_alias = 1 + i % 3;
+        rig_send_publish_props(b, i < 3 ? "t/1" : "", "xxxx", (uint8_t)(i % 3), i % 4 == 0, i % 3 > 0 ? i : 0, &props);
+    }
+    rig_run(s->r);
+    rig_drop(a);
+    rig_advance(s->r, 4000);
+    s->peers[s->n++] = rig_start(s->r, &how[0]);
+    rig_run(s->r);
+    rig_drop(s->peers[s->n - 1]);
+    rig_advance(s->r, 6000);
+}
+
 static void look_at_packet(const struct packet *p)
 {
     if (p->type != PACKET_PUBLISH)
@@ -209,6 +250,11 @@ static void memory_fails_while_resuming(void **state)
     each_allocation_fails_once(*state, resuming);
 }
 
+static void memory_fails_in_5(void **state)
+{
+    each_allocation_fails_once(*state, speaking_5);
+}
+
 /* Whatever fails: a QoS 2 publication arrives once, when its publisher goes on until it is acknowledged. */
 static void qos_2_stays_exactly_once(void **state)
 {
@@ -252,6 +298,7 @@ int main(void)
         RIG_TEST_IN(memory_fails_while_connecting, RIG_WHOLE), RIG_TEST_IN(memory_fails_while_subscribing, RIG_WHOLE),
         RIG_TEST_IN(memory_fails_while_publishing, RIG_WHOLE), RIG_TEST_IN(memory_fails_while_retaining, RIG_WHOLE),
         RIG_TEST_IN(memory_fails_while_resuming, RIG_WHOLE),   RIG_TEST_IN(qos_2_stays_exactly_once, RIG_WHOLE),
+        RIG_TEST_IN(memory_fails_in_5, RIG_WHOLE | RIG_5),
     };
     return RIG_MAIN(tests);
 }
