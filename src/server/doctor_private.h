@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The examination in its parts: the way there and MQTT (doctor.c), TLS (doctor_tls.c), certificates
+ * (doctor_chain.c), and what well-known clients make of it (doctor_clients.c). */
+#pragma once
+
+#include <time.h>
+
+#include "sotto/server/doctor.h"
+#include "sotto/transport/probe.h"
+
+/* DOCTOR_SKIP: this build of the library can't look. */
+enum verdict { DOCTOR_OK, DOCTOR_WARN, DOCTOR_FAIL, DOCTOR_SKIP };
+
+struct doctor {
+    const struct doctor_request *r;
+    FILE *out;
+    time_t now;
+    unsigned counts[DOCTOR_SKIP + 1];
+    struct probe_address at; /* the address that answers */
+    bool is_address;         /* the host is one, so there is no SNI */
+    struct x509_pool trusted;
+
+    /* What was found out on the way. */
+    struct x509_pool sent; /* the server's chain, its certificate first */
+    bool accepts[TLS_1_3 + 1];
+    bool has_rsa, has_ecdsa; /* a certificate of that kind for clients that know only that one (TLS 1.2) */
+    bool wants_certificate;
+    bool complete; /* the chain leads to what is trusted */
+    bool spans;    /* handshake messages go on in another record */
+    bool dates_are_good;
+    enum x509_match match;
+};
+
+/* One line. */
+__attribute__((format(printf, 4, 5))) void doctor_say(struct doctor *d, enum verdict v, const char *what,
+                                                      const char *format, ...);
+/* A connection with this offer; NULL where there is not even a TCP connection any more. */
+struct probe *doctor_connect(const struct doctor *d, const struct probe_offer *o, enum probe_end *end);
+/* The server went on as far as its certificate, whatever it wanted then. */
+bool doctor_answered(const struct probe *p, enum probe_end end);
+/* "the server refused with the alert "handshake failure" (40)" */
+void doctor_reason(struct probe *p, enum probe_end end, char *out, size_t cap);
+/* CONNECT of MQTT 3.1.1 without a user; *code: what CONNACK says. */
+enum probe_end doctor_greet(struct probe *p, uint8_t *code);
+
+void doctor_chain(struct doctor *d);
+void doctor_tls(struct doctor *d);
+void doctor_clients(struct doctor *d);
