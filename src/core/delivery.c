@@ -162,12 +162,18 @@ static bool has_room(const struct session *n, uint8_t qos, size_t size)
     return (qos == 0 || n->queued < l->max_queued_messages) && n->queue_bytes + size <= l->max_queued_bytes;
 }
 
+/* Its client could have taken what waits: not one whose CONNACK has not left yet. */
+static bool has_reader(const struct session *n)
+{
+    return n->client != NULL && n->client->ready <= n->shard->committed;
+}
+
 /* Makes room for a message as the policy says; false: it is dropped. */
 static bool make_room(struct session *n, uint8_t qos, size_t size)
 {
     const struct limits *l = &n->shard->b->limits;
     while (!has_room(n, qos, size)) {
-        if (l->queue_policy == QUEUE_DISCONNECT && n->client != NULL) {
+        if (l->queue_policy == QUEUE_DISCONNECT && has_reader(n)) {
             lose(n, "the queue is full, the client is disconnected");
             client_refuse(n->client, REASON_QUOTA_EXCEEDED, "its queue is full");
             return false;

@@ -102,6 +102,34 @@ static void slow_client_is_disconnected(void **state)
     rig_expect_nothing(a);
 }
 
+/* Who comes back to a full queue is not disconnected before it could take any of it. */
+static void full_queue_waits_for_who_comes_back(void **state)
+{
+    struct rig *r = *state;
+    struct packet suback;
+    struct peer *p = rig_clean(r, "p"), *a = rig_start(r, &(struct rig_connect){.id = "a"});
+    rig_commit(r, SIZE_MAX);
+    rig_expect_connack(a, false, 0);
+    rig_send_subscribe(a, 1, "t:1");
+    rig_commit(r, SIZE_MAX);
+    rig_expect_packet(a, PACKET_SUBACK, &suback);
+    rig_drop(a);
+    for (uint16_t i = 0; i < 10; i++)
+        rig_send_publish(p, "t", numbered(i), 1, false, (uint16_t)(i + 1));
+    rig_commit(r, SIZE_MAX);
+    a = rig_start(r, &(struct rig_connect){.id = "a"});
+    rig_run(r);
+    rig_send_publish(p, "t", "over", 1, false, 11);
+    rig_run(r);
+    assert_int_equal(rig_stats(r).messages_dropped, 1);
+    rig_commit(r, SIZE_MAX);
+    rig_expect_connack(a, true, 0);
+    for (unsigned i = 0; i < 10; i++)
+        rig_take(a, "t", numbered(i), 1, false, false);
+    rig_expect_nothing(a);
+    rig_commit(r, SIZE_MAX);
+}
+
 static void bytes_count_as_well(void **state)
 {
     struct rig *r = *state;
@@ -246,6 +274,7 @@ int main(void)
         RIG_TEST_LIMITS(oldest_of_a_slow_client_go, 0, ten),
         RIG_TEST_LIMITS(newest_go, 0, ten_drop_newest),
         RIG_TEST_LIMITS(slow_client_is_disconnected, 0, ten_disconnect),
+        RIG_TEST_LIMITS(full_queue_waits_for_who_comes_back, RIG_MANUAL, ten_disconnect),
         RIG_TEST_LIMITS(bytes_count_as_well, 0, bytes),
         RIG_TEST_LIMITS(message_over_the_limit_of_bytes_goes_alone, 0, bytes),
         RIG_TEST_LIMITS(message_over_the_limit_of_bytes_goes_alone, 0, bytes_drop_newest),
