@@ -35,6 +35,7 @@ sotto_package(UV libuv libuv1-dev)
 sotto_package(WOLFSSL wolfssl libwolfssl-dev)
 sotto_package(NETTLE nettle nettle-dev)
 sotto_package(ARGON2 libargon2 libargon2-dev)
+sotto_package(SQLITE sqlite3 libsqlite3-dev)
 sotto_package_or_library(INIH inih inih ini.h libinih-dev)
 sotto_package_or_library(CMOCKA cmocka cmocka cmocka.h "")
 

@@ -66,6 +66,7 @@ want_build_packages() {
     want_module inih libinih-dev
     want_module libargon2 libargon2-dev
     want_module nettle nettle-dev
+    want_module sqlite3 libsqlite3-dev
 }
 
 # build FOLDER TYPE [cmake option]...: configures when that was not done yet, and builds what has changed.

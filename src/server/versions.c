@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <uv.h>
 
+#include "sotto/store/durable.h"
 #include "sotto/transport/tls_context.h"
 
 /* inih and libargon2 don't say their own version; the build asks pkg-config. */
@@ -25,6 +26,8 @@ void versions_write(void (*put)(void *ctx, const char *text), void *ctx)
     put(ctx, line);
     snprintf(line, sizeof line, "inih %s\nlibargon2 %s, Argon2 version %x\n", SOTTO_INIH_VERSION, SOTTO_ARGON2_VERSION,
              (unsigned)ARGON2_VERSION_NUMBER);
+    put(ctx, line);
+    snprintf(line, sizeof line, "SQLite %s\n", durable_library());
     put(ctx, line);
     tls_fini();
 }

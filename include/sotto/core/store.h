@@ -41,6 +41,19 @@ struct store_record {
     uint8_t sub_flags;                  /* STORE_SUBSCRIBE: no local 1, retain as published 2 */
     struct bytes topic, props, payload; /* message, will or filter (topic) */
     msec expires;                       /* message expiry, MSEC_NEVER */
+    /*
+     * STORE_QUEUE: records with the same number are of one message (topic, properties, payload, qos as published,
+     * expiry are equal), which is stored once, whichever shards put them; all of one shard within one turn. Below 2^60,
+     * never used again while the broker runs. 0: a message of its own.
+     * STORE_RECEIVED: the message that came with this packet id, where its rows were put with `held`; else 0.
+     */
+    uint64_t message;
+    /*
+     * STORE_QUEUE: the row counts for nothing after a crash until a STORE_RECEIVED with its message is on disk. So the
+     * rows of a QoS 2 publication on all shards and its packet id become true in one step: rows first, and
+     * STORE_RECEIVED when every shard has put its own.
+     */
+    bool held;
 };
 
 struct store_ops {
@@ -48,6 +61,9 @@ struct store_ops {
     uint64_t (*put)(void *ctx, unsigned shard, const struct store_record *r);
     /* The turn is over: what was put may be committed as one batch. May call shard_committed. */
     void (*turn_end)(void *ctx, struct shard *s);
+    /* True: more waits here to be written than should; publishers of this shard had better not be read until the next
+     * shard_committed. NULL: never. */
+    bool (*full)(void *ctx);
 };
 
 /* Everything up to number is on disk (or, failed: is not and will not be; later numbers may still succeed). On the

@@ -56,7 +56,8 @@ static void the_version_is_the_builds(void **state)
     (void)state;
     assert_non_null(strstr(cmake, "project(sotto VERSION " SOTTO_VERSION " "));
     versions_write(put, lines);
-    static const char *const expected[] = {"sotto " SOTTO_VERSION "\n", "libuv ", "wolfSSL ", "inih ", "libargon2 "};
+    static const char *const expected[] = {
+        "sotto " SOTTO_VERSION "\n", "libuv ", "wolfSSL ", "inih ", "libargon2 ", "SQLite "};
     for (size_t i = 0; i < sizeof expected / sizeof expected[0]; i++)
         assert_non_null(strstr(lines, expected[i]));
     free(cmake);

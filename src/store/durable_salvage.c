@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * A damaged database is moved aside, with its write-ahead log, and a new one takes its place, into which goes what can
+ * be read: each table is walked from its first row until something can't be read, then from its last row backwards to
+ * the same place. What then hangs in the air (rows without a message, filters without a session) is let go.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "durable_private.h"
+#include "sotto/base/log.h"
+#include "sotto/base/mem.h"
+
+#define COLUMNS_MAX 16
+
+struct table {
+    const char *name, *key; /* key: what it is ordered by */
+    int columns;
+};
+
+/* Sessions first, what belongs to them later. */
+static const struct table tables[] = {
+    {"clock", "id", 3},
+    {"session", "id", 14},
+    {"subscription", "session %s, filter", 5},
+    {"received", "session %s, packet", 2},
+    {"message", "id", 10},
+    {"queue", "session %s, row", 8},
+    {"retained", "id", 6},
+    {"ended", "session", 1},
+};
+
+struct salvage {
+    sqlite3 *from, *to;
+    uint64_t rows;
+    unsigned torn; /* tables that could not be read to their ends */
+};
+
+static void copy_row(struct salvage *s, sqlite3_stmt *in, sqlite3_stmt *out)
+{
+    int n = sqlite3_column_count(in);
+    for (int i = 0; i < n; i++)
+        sqlite3_bind_value(out, i + 1, sqlite3_column_value(in, i));
+    if (sqlite3_step(out) == SQLITE_DONE && sqlite3_changes(s->to) > 0)
+        s->rows++;
+    sqlite3_reset(out);
+}
+
+/* True: it was read to its end. Backwards, the end is a row that is there already. */
+static bool walk(struct salvage *s, const struct table *t, sqlite3_stmt *out, bool backwards)
+{
+    char key[64], sql[160];
+    sqlite3_stmt *in = NULL;
+    const char *way = backwards ? "DESC" : "ASC";
+    snprintf(key, sizeof(key), strchr(t->key, '%') != NULL ? t->key : "%s", strchr(t->key, '%') != NULL ? way : t->key);
+    snprintf(sql, sizeof(sql), "SELECT * FROM %s ORDER BY %s %s", t->name, key, way);
+    int rc = sqlite3_prepare_v2(s->from, sql, -1, &in, NULL);
+    while (rc == SQLITE_OK && (rc = sqlite3_step(in)) == SQLITE_ROW) {
+        copy_row(s, in, out);
+        rc = SQLITE_OK;
+        if (backwards && sqlite3_changes(s->to) == 0)
+            break;
+    }
+    sqlite3_finalize(in);
+    return rc == SQLITE_DONE;
+}
+
+static void copy_table(struct salvage *s, const struct table *t)
+{
+    char sql[160];
+    sqlite3_stmt *out = NULL;
+    size_t n = (size_t)snprintf(sql, sizeof(sql), "INSERT OR IGNORE INTO %s VALUES(", t->name);
+    for (int i = 0; i < t->columns; i++)
+        n += (size_t)snprintf(sql + n, sizeof(sql) - n, i > 0 ? ",?" : "?");
+    snprintf(sql + n, sizeof(sql) - n, ")");
+    if (sqlite3_prepare_v2(s->to, sql, -1, &out, NULL) == SQLITE_OK && !walk(s, t, out, false)) {
+        s->torn++;
+        walk(s, t, out, true);
+    }
+    sqlite3_finalize(out);
+}
+
+int durable_repair(struct durable_db *db)
+{
+    return durable_db_exec(db,
+                           "DELETE FROM subscription WHERE session NOT IN (SELECT id FROM session);"
+                           "DELETE FROM received WHERE session NOT IN (SELECT id FROM session);"
+                           "DELETE FROM queue WHERE message NOT IN (SELECT id FROM message);"
+                           "INSERT OR IGNORE INTO ended SELECT DISTINCT session FROM queue"
+                           " WHERE session NOT IN (SELECT id FROM session);"
+                           "CREATE TEMP TABLE used AS SELECT message AS id, count(*) AS n FROM queue GROUP BY message;"
+                           "CREATE INDEX temp.used_id ON used(id);"
+                           "DELETE FROM message WHERE id NOT IN (SELECT id FROM used);"
+                           "UPDATE message SET refs = (SELECT n FROM used WHERE used.id = message.id);"
+                           "DROP TABLE used;");
+}
+
+static bool move(const char *from, const char *to, const char *suffix)
+{
+    char *a = mem_alloc(strlen(from) + strlen(suffix) + 1), *b = mem_alloc(strlen(to) + strlen(suffix) + 1);
+    strcat(strcpy(a, from), suffix);
+    strcat(strcpy(b, to), suffix);
+    bool good = rename(a, b) == 0 || (errno == ENOENT && suffix[0] != '\0');
+    mem_free(a);
+    mem_free(b);
+    return good;
+}
+
+/* Where the damaged one goes: a name that is not taken. */
+static char *aside(const char *path, int64_t wall)
+{
+    size_t cap = strlen(path) + 64;
+    char *to = mem_alloc(cap), stamp[32];
+    time_t t = (time_t)(wall / 1000);
+    struct tm tm;
+    strftime(stamp, sizeof(stamp), "%Y%m%d-%H%M%S", gmtime_r(&t, &tm));
+    for (unsigned i = 0; i < 1000; i++) {
+        snprintf(to, cap, i > 0 ? "%s.damaged-%s-%u" : "%s.damaged-%s", path, stamp, i);
+        if (access(to, F_OK) != 0)
+            break;
+    }
+    return to;
+}
+
+static int copy_all(struct durable_db *db, const char *damaged, const char *vfs, struct salvage *s)
+{
+    *s = (struct salvage){.to = db->c};
+    int rc = sqlite3_open_v2(damaged, &s->from, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, vfs);
+    if (rc == SQLITE_OK)
+        sqlite3_db_config(s->from, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+    rc = durable_db_run(db, SQL_BEGIN);
+    if (rc == SQLITE_OK) {
+        for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)
+            copy_table(s, &tables[i]);
+        rc = durable_repair(db);
+    }
+    if (rc == SQLITE_OK)
+        rc = durable_db_run(db, SQL_COMMIT);
+    if (rc != SQLITE_OK)
+        durable_db_run(db, SQL_ROLLBACK);
+    sqlite3_close(s->from);
+    return rc;
+}
+
+/* What reading the damaged one left beside it: an index that is made anew, a log with nothing in it. */
+static void tidy(const char *damaged)
+{
+    size_t n = strlen(damaged) + 5;
+    char *path = mem_alloc(n);
+    struct stat st;
+    snprintf(path, n, "%s-shm", damaged);
+    unlink(path);
+    snprintf(path, n, "%s-wal", damaged);
+    if (stat(path, &st) == 0 && st.st_size == 0)
+        unlink(path);
+    mem_free(path);
+}
+
+int durable_salvage(struct durable_db *db, const char *dir, const char *vfs, enum durability durability, int64_t wall,
+                    const char *why, char *err, size_t cap)
+{
+    struct salvage s;
+    char *path = durable_path(dir, DURABLE_FILE), *to = aside(path, wall);
+    log_event(LOG_ERROR, "store.damaged", LF_STR("file", path), LF_STR("reason", why), LF_STR("moved_to", to));
+    int rc = SQLITE_CANTOPEN;
+    if (!move(path, to, "-wal") || !move(path, to, "")) {
+        snprintf(err, cap, "%s is damaged, and can't be moved to %s: %s", path, to, strerror(errno));
+    } else {
+        move(path, to, "-shm");
+        rc = durable_db_open(db, path, vfs, durability, err, cap);
+    }
+    if (rc == SQLITE_OK) {
+        rc = copy_all(db, to, vfs, &s);
+        tidy(to);
+        if (rc != SQLITE_OK) {
+            durable_db_why(db, rc, err, cap);
+            durable_db_close(db, false);
+        }
+    }
+    if (rc == SQLITE_OK)
+        log_event(LOG_WARN, "store.salvaged", LF_STR("file", path), LF_INT("rows", s.rows),
+                  LF_INT("damaged_tables", s.torn),
+                  LF_STR("effect", "what could be read is here again; devices may have to subscribe again"),
+                  LF_STR("hint", "check the disk; the damaged file may be deleted"));
+    mem_free(path);
+    mem_free(to);
+    return rc;
+}

@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* A damaged database: moved aside under a name of its own, salvaged, and the store goes on. */
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "durable_harness.h"
+#include "sotto/base/log.h"
+
+#define SESSIONS 40
+#define ROWS 60
+#define RETAINED 2000
+#define PAGE 4096
+
+static char payload[200];
+
+static int setup(void **state)
+{
+    static struct harness h;
+    memset(payload, 'p', sizeof(payload) - 1);
+    harness_init(&h);
+    assert_true(harness_open(&h));
+    for (unsigned n = 1; n <= SESSIONS; n++) {
+        char text[32];
+        put_session(&h, 0, n, true);
+        snprintf(text, sizeof(text), "f/%u", n);
+        put_filter(&h, 0, n, STORE_SUBSCRIBE, text);
+        for (unsigned i = 1; i <= ROWS; i++)
+            put_row(&h, 0, n, i, 0, payload);
+    }
+    for (unsigned i = 0; i < RETAINED; i++) {
+        char topic[32];
+        snprintf(topic, sizeof(topic), "r/%06u", i);
+        put_retained(&h, 0, topic, payload, 1);
+    }
+    settle(&h);
+    harness_close(&h);
+    *state = &h;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    harness_fini(*state);
+    return 0;
+}
+
+static void path_of(const struct harness *h, char *path, size_t cap)
+{
+    snprintf(path, cap, "%s/sotto.db", h->dir);
+}
+
+static unsigned count(const char *text, const char *what)
+{
+    unsigned n = 0;
+    for (const char *at = text; (at = strstr(at, what)) != NULL; at++)
+        n++;
+    return n;
+}
+
+static void overwrite(const struct harness *h, off_t at, size_t n)
+{
+    char path[128], junk[PAGE];
+    path_of(h, path, sizeof(path));
+    int fd = open(path, O_WRONLY);
+    memset(junk, 0xa5, sizeof(junk));
+    for (size_t i = 0; i < n; i += sizeof(junk))
+        assert_int_equal(pwrite(fd, junk, n - i < sizeof(junk) ? n - i : sizeof(junk), at + (off_t)i),
+                         (ssize_t)(n - i < sizeof(junk) ? n - i : sizeof(junk)));
+    close(fd);
+}
+
+static off_t size_of(const struct harness *h)
+{
+    char path[128];
+    struct stat st;
+    path_of(h, path, sizeof(path));
+    assert_int_equal(stat(path, &st), 0);
+    return st.st_size;
+}
+
+/* A page of the given table. */
+static off_t a_page_of(const struct harness *h, const char *table)
+{
+    char sql[256];
+    snprintf(sql, sizeof(sql),
+             "SELECT pgoffset FROM dbstat WHERE name = '%s' AND pagetype = 'leaf' LIMIT 1 OFFSET"
+             " (SELECT count(*) / 2 FROM dbstat WHERE name = '%s' AND pagetype = 'leaf')",
+             table, table);
+    return (off_t)query(h, sql);
+}
+
+/* Whatever was damaged: the store works, references are whole, and a restart gives the same. */
+static void expect_sound(struct harness *h)
+{
+    assert_int_equal(files_like(h, "sotto.db.damaged-20231114-221320"), 1);
+    assert_int_equal(query(h, "SELECT count(*) FROM queue WHERE message NOT IN (SELECT id FROM message)"), 0);
+    assert_int_equal(query(h,
+                           "SELECT count(*) FROM message m WHERE refs <> (SELECT count(*) FROM queue"
+                           " WHERE message = m.id)"),
+                     0);
+    unsigned sessions = count(h->dump, "session c"), rows = count(h->dump, "  row "),
+             retained = count(h->dump, "retained r/");
+    put_session(h, 1, 99, true);
+    settle(h);
+    harness_restart(h);
+    assert_int_equal(count(h->dump, "session c"), sessions + 1);
+    assert_int_equal(count(h->dump, "  row "), rows);
+    assert_int_equal(count(h->dump, "retained r/"), retained);
+    assert_int_equal(files_like(h, "sotto.db.damaged"), 1);
+}
+
+static void a_page_in_the_middle(void **state, const char *table, unsigned *sessions, unsigned *rows,
+                                 unsigned *retained)
+{
+    struct harness *h = *state;
+    off_t at = a_page_of(h, table);
+    assert_true(at > 0);
+    overwrite(h, at, PAGE);
+    assert_true(harness_open(h));
+    *sessions = count(h->dump, "session c");
+    *rows = count(h->dump, "  row ");
+    *retained = count(h->dump, "retained r/");
+    expect_sound(h);
+}
+
+static void damaged_retained_messages(void **state)
+{
+    unsigned sessions, rows, retained;
+    a_page_in_the_middle(state, "retained", &sessions, &rows, &retained);
+    assert_int_equal(sessions, SESSIONS);
+    assert_int_equal(rows, SESSIONS * ROWS);
+    assert_in_range(retained, RETAINED - 30, RETAINED - 1);
+}
+
+static void damaged_messages(void **state)
+{
+    unsigned sessions, rows, retained;
+    a_page_in_the_middle(state, "message", &sessions, &rows, &retained);
+    assert_int_equal(sessions, SESSIONS);
+    assert_in_range(rows, SESSIONS * ROWS - 30, SESSIONS * ROWS - 1);
+    assert_int_equal(retained, RETAINED);
+}
+
+static void damaged_queue(void **state)
+{
+    unsigned sessions, rows, retained;
+    a_page_in_the_middle(state, "queue", &sessions, &rows, &retained);
+    assert_int_equal(sessions, SESSIONS);
+    assert_in_range(rows, SESSIONS * ROWS / 2, SESSIONS * ROWS - 1);
+    assert_int_equal(retained, RETAINED);
+}
+
+static void damaged_index(void **state)
+{
+    unsigned sessions, rows, retained;
+    a_page_in_the_middle(state, "sqlite_autoindex_retained_1", &sessions, &rows, &retained);
+    assert_int_equal(sessions, SESSIONS);
+    assert_int_equal(rows, SESSIONS * ROWS);
+    assert_int_equal(retained, RETAINED);
+}
+
+static void a_file_that_is_no_database(void **state)
+{
+    struct harness *h = *state;
+    overwrite(h, 0, (size_t)size_of(h));
+    assert_true(harness_open(h));
+    assert_string_equal(h->dump, "");
+    expect_sound(h);
+}
+
+static void a_file_that_was_cut_off(void **state)
+{
+    struct harness *h = *state;
+    char path[128];
+    path_of(h, path, sizeof(path));
+    assert_int_equal(truncate(path, size_of(h) / 2 / PAGE * PAGE), 0);
+    assert_true(harness_open(h));
+    expect_sound(h);
+}
+
+static void an_empty_file_is_a_new_one(void **state)
+{
+    struct harness *h = *state;
+    char path[128];
+    path_of(h, path, sizeof(path));
+    assert_int_equal(truncate(path, 0), 0);
+    assert_true(harness_open(h));
+    assert_string_equal(h->dump, "");
+    assert_int_equal(files_like(h, "sotto.db.damaged"), 0);
+}
+
+static void a_table_that_is_missing(void **state)
+{
+    struct harness *h = *state;
+    query(h, "DROP TABLE queue");
+    assert_true(harness_open(h));
+    assert_int_equal(count(h->dump, "session c"), SESSIONS);
+    assert_int_equal(count(h->dump, "retained r/"), RETAINED);
+    expect_sound(h);
+}
+
+/* Found by the store thread, in the middle of its work. */
+static void damage_that_is_met_later(void **state)
+{
+    struct harness *h = *state;
+    static char big[20001];
+    memset(big, 'b', sizeof(big) - 1);
+    assert_true(harness_open(h));
+    put_session(h, 0, 50, true);
+    for (unsigned i = 1; i <= 600; i++) /* more than SQLite keeps in memory */
+        put_row(h, 0, 50, i, 0, big);
+    settle(h);
+    harness_close(h);
+    off_t at = (off_t)query(h, "SELECT pgoffset FROM dbstat WHERE name = 'message' AND pagetype = 'leaf' LIMIT 1");
+    assert_true(harness_open(h));
+    overwrite(h, at, PAGE);
+    for (unsigned n = 1; n <= SESSIONS; n++)
+        for (unsigned i = 1; i <= ROWS; i++)
+            put_state(h, 0, n, STORE_DONE, i, 0);
+    for (unsigned i = 1; i <= 600; i++)
+        put_state(h, 0, 50, STORE_DONE, i, 0);
+    put_row(h, 0, 1, 1000, 0, "after");
+    settle(h);
+    put_row(h, 0, 1, 1001, 0, "last");
+    settle(h);
+    harness_restart(h);
+    assert_in_range(files_like(h, "sotto.db.damaged-"), 1, 2); /* perhaps with its log */
+    assert_int_equal(count(h->dump, "session c"), SESSIONS + 1);
+    assert_int_equal(count(h->dump, "  row "), 2);
+    assert_int_equal(count(h->dump, "t::last"), 1);
+}
+
+static void put_line(void *ctx, const char *line)
+{
+    transcript_add(ctx, "%s\n", line);
+}
+
+static void check_finds_it(void **state)
+{
+    struct harness *h = *state;
+    struct transcript t = {0};
+    assert_int_equal(durable_check(h->dir, put_line, &t, h->err, sizeof(h->err)), 0);
+    overwrite(h, a_page_of(h, "message"), PAGE);
+    t.n = 0;
+    assert_int_equal(durable_check(h->dir, put_line, &t, h->err, sizeof(h->err)), 1);
+    assert_true(t.n > 0);
+}
+
+int main(void)
+{
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        T(damaged_retained_messages),
+        T(damaged_messages),
+        T(damaged_queue),
+        T(damaged_index),
+        T(a_file_that_is_no_database),
+        T(a_file_that_was_cut_off),
+        T(an_empty_file_is_a_new_one),
+        T(a_table_that_is_missing),
+        T(damage_that_is_met_later),
+        T(check_finds_it),
+    };
+    assert_int_equal(log_start(&(struct log_config){.level = LOG_ERROR, .target = LOG_TO_FILE, .path = "/dev/null"}),
+                     0);
+    int rc = cmocka_run_group_tests_name("durable_damage", tests, NULL, NULL);
+    log_stop();
+    return rc;
+}
