@@ -47,6 +47,9 @@ static void mosquitto_clients_over_tcp__MQTT_7_0_0_2(void **state)
     mosquitto_pair(*state, false, "1", "311");
     mosquitto_pair(*state, false, "2", "311");
     mosquitto_pair(*state, false, "1", "31");
+    mosquitto_pair(*state, false, "0", "5");
+    mosquitto_pair(*state, false, "1", "5");
+    mosquitto_pair(*state, false, "2", "5");
 }
 
 static void mosquitto_clients_over_tls__MQTT_7_0_0_2(void **state)
@@ -55,6 +58,7 @@ static void mosquitto_clients_over_tls__MQTT_7_0_0_2(void **state)
     mosquitto_pair(*state, true, "0", "311");
     mosquitto_pair(*state, true, "1", "311");
     mosquitto_pair(*state, true, "2", "311");
+    mosquitto_pair(*state, true, "2", "5");
 }
 
 static void mosquitto_pub_sends_a_retained_file_that_mosquitto_sub_gets_later(void **state)
@@ -108,6 +112,41 @@ static void paho_for_python_over_tls__MQTT_7_0_0_2(void **state)
     paho_python(*state, true);
 }
 
+/* Debian's node-mqtt lies where only Debian's Node looks by itself. */
+static void mqttjs(struct broker *b, bool tls)
+{
+    struct program node;
+    char script[512], port[8];
+    const char *source = getenv("SOTTO_SOURCE");
+
+    need("node", "nodejs");
+    setenv("NODE_PATH", "/usr/share/nodejs", 0);
+    program_start(&node, NULL, ARGV("node", "-e", "require('mqtt')"));
+    program_wait(&node);
+    bool there = node.status == 0;
+    program_fini(&node);
+    if (!there) {
+        print_message("skipped: Node.js has no mqtt (package node-mqtt)\n");
+        skip();
+    }
+    assert_non_null(source);
+    snprintf(script, sizeof script, "%s/tests/e2e/clients/mqttjs_round_trip.js", source);
+    snprintf(port, sizeof port, "%u", b->ports[tls]);
+    program_run(&node, 0, NULL, ARGV("node", script, port, tls ? broker_path(b, "certs/ca.crt") : ""));
+    assert_non_null(strstr(node.output, "all came back"));
+    program_fini(&node);
+}
+
+static void mqttjs_speaks_5_over_tcp__MQTT5_4_2_0_1(void **state)
+{
+    mqttjs(*state, false);
+}
+
+static void mqttjs_speaks_5_over_tls__MQTT5_4_2_0_1(void **state)
+{
+    mqttjs(*state, true);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -116,6 +155,8 @@ int main(void)
         cmocka_unit_test(mosquitto_pub_sends_a_retained_file_that_mosquitto_sub_gets_later),
         cmocka_unit_test(paho_for_python_over_tcp__MQTT_7_0_0_2),
         cmocka_unit_test(paho_for_python_over_tls__MQTT_7_0_0_2),
+        cmocka_unit_test(mqttjs_speaks_5_over_tcp__MQTT5_4_2_0_1),
+        cmocka_unit_test(mqttjs_speaks_5_over_tls__MQTT5_4_2_0_1),
     };
     return cmocka_run_group_tests(tests, broker_group_setup, broker_group_teardown);
 }
