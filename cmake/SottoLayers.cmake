@@ -7,11 +7,14 @@ function(sotto_sources out)
     set(${out} ${found} PARENT_SCOPE)
 endfunction()
 
-# sotto_layer(<name> LINK <libraries>...): src/<name>/*.c as the static library sotto_<name>. A layer that has no source
-# file is an interface library, so that what stands above it can be built all the same.
+# sotto_layer(<name> LINK <libraries>... [WITHOUT <file>...]): src/<name>/*.c, but those files, as the static library
+# sotto_<name>. A layer that has no source file is an interface library, so that what stands above it can be built all
+# the same.
 function(sotto_layer name)
-    cmake_parse_arguments(LAYER "" "" "LINK" ${ARGN})
+    cmake_parse_arguments(LAYER "" "" "LINK;WITHOUT" ${ARGN})
     sotto_sources(sources src/${name}/*.c)
+    list(TRANSFORM LAYER_WITHOUT PREPEND "${PROJECT_SOURCE_DIR}/")
+    list(REMOVE_ITEM sources ${LAYER_WITHOUT})
     if(sources)
         add_library(sotto_${name} STATIC ${sources})
         target_compile_options(sotto_${name} PRIVATE ${SOTTO_WARNINGS} ${SOTTO_WHOLE_COMPILE})
@@ -32,7 +35,7 @@ function(sotto_program name)
     endif()
     add_executable(${name} ${sources})
     target_compile_options(${name} PRIVATE ${SOTTO_WARNINGS} ${SOTTO_WHOLE_COMPILE})
-    target_link_options(${name} PRIVATE ${SOTTO_WHOLE_LINK})
+    target_link_options(${name} PRIVATE ${SOTTO_WHOLE_LINK} -Wl,--gc-sections)
     target_link_libraries(${name} PRIVATE sotto_server sotto_base)
     set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}")
     install(TARGETS ${name} RUNTIME DESTINATION bin)

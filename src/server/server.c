@@ -20,6 +20,7 @@
 #include "sotto/base/mem.h"
 #include "sotto/core/shard.h"
 #include "sotto/server/versions.h"
+#include "sotto/transport/tls_features.h"
 
 #define OTHER_FILES 64 /* descriptors that are no connections */
 #define MOST_CONNECTIONS 16000000u

@@ -10,6 +10,13 @@ void tls_aes_fini(void);
 /* For wolfSSL_CTX_SetDevId and wc_AesInit: INVALID_DEVID when wolfSSL's own is as good. */
 int tls_aes_device(void);
 
+/* What else there is in this build (tls_aes_nettle.c or tls_aes_none.c): a device known to wolfSSL, or INVALID_DEVID.
+ */
+int tls_aes_other_register(void);
+void tls_aes_other_unregister(void);
+/* "nettle 3.8" */
+const char *tls_aes_other_name(void);
+
 #define TLS_AES_SAMPLE 8192
 #define TLS_AES_ROUNDS 5
 /* What AES-128-GCM takes for a sample by this device (INVALID_DEVID: wolfSSL's own), in ns: the best of a few rounds.

@@ -14,7 +14,6 @@
 #include <stdio.h>
 #include <time.h>
 
-#include <nettle/version.h>
 #include <wolfssl/wolfcrypt/asn.h>
 #include <wolfssl/wolfcrypt/asn_public.h>
 #include <wolfssl/wolfcrypt/ecc.h>
@@ -269,9 +268,16 @@ static bool make_native(struct tls_context *c, const struct tls_settings *s, str
     return true;
 }
 
+/* Who offers the hybrid one wants it: it keeps today's secrets from tomorrow's quantum computers, and costs 10 us. */
+#ifdef WOLFSSL_HAVE_MLKEM
+#define HYBRID_GROUP WOLFSSL_X25519MLKEM768,
+#else
+#define HYBRID_GROUP
+#endif
+
 static void set_fixed(WOLFSSL_CTX *native)
 {
-    int groups[] = {WOLFSSL_ECC_SECP256R1, WOLFSSL_ECC_X25519, WOLFSSL_ECC_SECP384R1};
+    int groups[] = {HYBRID_GROUP WOLFSSL_ECC_SECP256R1, WOLFSSL_ECC_X25519, WOLFSSL_ECC_SECP384R1};
     wolfSSL_CTX_set_groups(native, groups, sizeof(groups) / sizeof(groups[0]));
     wolfSSL_CTX_set_verify(native, WOLFSSL_VERIFY_NONE, NULL);
     wolfSSL_CTX_set_session_cache_mode(native, WOLFSSL_SESS_CACHE_OFF);
@@ -298,28 +304,4 @@ struct tls_context *tls_context_new(const struct tls_settings *s, char *err, siz
         *setting = wrong.setting;
     tls_context_unref(c);
     return NULL;
-}
-
-/* ---- The library ---- */
-
-#if defined(WOLFSSL_AESNI) || defined(USE_INTEL_SPEEDUP) || defined(WOLFSSL_ARMASM)
-#define ASSEMBLY "with assembly"
-#else
-#define ASSEMBLY "no assembly"
-#endif
-#ifdef OPENSSL_EXTRA
-#define BUILD "packaged"
-#else
-#define BUILD "native"
-#endif
-
-#define TEXT_OF(x) #x
-#define DOTTED(major, minor) TEXT_OF(major) "." TEXT_OF(minor)
-#define NETTLE_TEXT DOTTED(NETTLE_VERSION_MAJOR, NETTLE_VERSION_MINOR)
-
-const char *tls_library(void)
-{
-    return tls_aes_device() != INVALID_DEVID ? "wolfSSL " LIBWOLFSSL_VERSION_STRING " (" BUILD ", " ASSEMBLY
-                                               "; AES-GCM by nettle " NETTLE_TEXT ")"
-                                             : "wolfSSL " LIBWOLFSSL_VERSION_STRING " (" BUILD ", " ASSEMBLY ")";
 }

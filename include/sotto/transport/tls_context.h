@@ -33,6 +33,3 @@ struct tls_context *tls_context_new(const struct tls_settings *s, char *err, siz
 struct tls_context *tls_context_ref(struct tls_context *c);
 /* NULL is fine. */
 void tls_context_unref(struct tls_context *c);
-
-/* "wolfSSL 5.5.4 (packaged, no assembly)" for `sotto version` and the start of the log. */
-const char *tls_library(void);

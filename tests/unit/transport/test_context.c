@@ -407,13 +407,6 @@ static void openssl_agrees(void **state)
     }
 }
 
-static void the_library_is_named(void **state)
-{
-    (void)state;
-    assert_memory_equal(tls_library(), "wolfSSL ", 8);
-    assert_non_null(strstr(tls_library(), LIBWOLFSSL_VERSION_STRING));
-}
-
 static int start(void **state)
 {
     (void)state;
@@ -445,7 +438,6 @@ int main(void)
         cmocka_unit_test(the_servers_order_decides),
         cmocka_unit_test(a_certificate_of_the_other_kind_is_named),
         cmocka_unit_test(openssl_agrees),
-        cmocka_unit_test(the_library_is_named),
     };
     return cmocka_run_group_tests(tests, start, stop);
 }
