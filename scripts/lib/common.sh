@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # shellcheck shell=bash
 #
-# What scripts/run, scripts/test and .ci/run share. To be sourced from the top of the checkout, with `set -euo pipefail`.
+# What scripts/run, scripts/test, scripts/build-wolfssl and .ci/run share. To be sourced from the top of the checkout, with
+# `set -euo pipefail`.
 #
 # Whether something is there is found out by looking for the thing itself (a command, a pkg-config module, a header), not
 # by asking for a package: a library built by hand is as good, and nothing needs the network when nothing is missing.
@@ -62,18 +63,57 @@ want_build_packages() {
     want_command pkg-config pkg-config
     want_file '/usr/include/stdio.h' libc6-dev
     want_module libuv libuv1-dev
-    want_module wolfssl libwolfssl-dev
     want_module inih libinih-dev
     want_module libargon2 libargon2-dev
-    want_module nettle nettle-dev
     want_module sqlite3 libsqlite3-dev
 }
 
-# build FOLDER TYPE [cmake option]...: configures when that was not done yet, and builds what has changed.
+# The distribution's own wolfSSL, and what makes up for some of its slowness.
+want_packaged_wolfssl() {
+    want_module wolfssl libwolfssl-dev
+    want_module nettle nettle-dev
+}
+
+want_wolfssl_tools() {
+    want_command dpkg-source dpkg-dev
+    want_command autoreconf autoconf
+    want_command automake automake
+    want_command libtoolize libtool
+}
+
+# Which wolfSSL to build with, into SOTTO_WOLFSSL: the folder of one that was made by scripts/build-wolfssl, or "packaged".
+# What the caller's environment says is kept. Where ours can't be made, the distribution's does, and it isn't tried again
+# until somebody starts scripts/build-wolfssl: a start without network must not wait for one.
+choose_wolfssl() {
+    local kept=${SOTTO_WOLFSSL_CACHE:-build-wolfssl} built
+    [ -z "${SOTTO_WOLFSSL:-}" ] || return 0
+    if built=$(scripts/build-wolfssl --find); then
+        rm -f "$kept/unavailable"
+    elif [ -e "$kept/unavailable" ]; then
+        built=packaged
+    else
+        mkdir -p "$kept"
+        want_wolfssl_tools
+        # install_missing ends the shell that it fails in.
+        if ! { (install_missing) && built=$(scripts/build-wolfssl); }; then
+            built=packaged
+            : >"$kept/unavailable"
+        fi
+        missing=()
+    fi
+    if [ "$built" = packaged ]; then
+        say "Using the distribution's wolfSSL: TLS is slower and takes more memory with it (scripts/build-wolfssl says why)"
+    fi
+    export SOTTO_WOLFSSL=$built
+}
+
+# build FOLDER TYPE [cmake option]...: configures when that was not done yet, with the wolfSSL that was chosen, and builds
+# what has changed.
 build() {
-    local folder=$1 type=$2
+    local folder=$1 type=$2 wolfssl=${SOTTO_WOLFSSL:-}
     shift 2
-    cmake -S . -B "$folder" -DCMAKE_BUILD_TYPE="$type" "$@" >"$folder.log" 2>&1 ||
+    [ "$wolfssl" != packaged ] || wolfssl=
+    cmake -S . -B "$folder" -DCMAKE_BUILD_TYPE="$type" -DSOTTO_WOLFSSL="$wolfssl" "$@" >"$folder.log" 2>&1 ||
         { cat "$folder.log" >&2; die "cmake could not configure $folder; its messages are above"; }
     rm -f "$folder.log"
     cmake --build "$folder" -j "${JOBS:-2}" || die "the build in $folder failed; the compiler's messages are above"
