@@ -137,8 +137,10 @@ static enum reason subscribe_one(struct client *c, const struct filter_request *
     return share.group.n > 0 ? subscribe_shared(c, f, &o, &share) : subscribe_plain(c, f, &o);
 }
 
-static const char *refusal_in_words(enum reason r, const char **hint)
+static const char *refusal_in_words(enum reason r, struct bytes filter, const char **hint)
 {
+    struct share share;
+    *hint = NULL;
     switch (r) {
     case REASON_NOT_AUTHORIZED:
         *hint = "for what is meant to be allowed: a line 'subscribe = FILTER' in the users file";
@@ -147,10 +149,11 @@ static const char *refusal_in_words(enum reason r, const char **hint)
         *hint = "raise max_subscriptions in [limits], or let the client subscribe to fewer, wider filters";
         return "its session has as many subscriptions as it may";
     case REASON_TOPIC_FILTER_INVALID:
+        if (!filter_valid(filter) || share_parse(filter, &share) < 0)
+            return "it is not a valid topic filter";
         *hint = "raise max_topic_levels in [limits]";
         return "it has more levels than a topic may";
     default:
-        *hint = NULL;
         return reason_name(r);
     }
 }
@@ -158,7 +161,7 @@ static const char *refusal_in_words(enum reason r, const char **hint)
 static void log_refused(const struct client *c, struct bytes filter, enum reason r)
 {
     const char *hint;
-    const char *why = refusal_in_words(r, &hint);
+    const char *why = refusal_in_words(r, filter, &hint);
     log_event(LOG_INFO, "subscribe.denied", LF_PEER("peer", c->peer), LF_STR("listener", c->origin->listener),
               LF_BYTES("client", session_id(c->session)), LF_BYTES("user", rights_user(c->rights)),
               LF_BYTES("filter", filter), LF_STR("reason", why), LF_STR(hint != NULL ? "hint" : NULL, hint));
@@ -198,12 +201,10 @@ static enum reason unsubscribe_one(struct client *c, const struct filter_request
     return REASON_SUCCESS;
 }
 
-/* The reason in words is that of the first filter that was refused. */
-static void answer_codes(struct client *c, struct packet *p, enum reason refused)
+/* why: of the first filter that was refused, or NULL. */
+static void answer_codes(struct client *c, struct packet *p, const char *why)
 {
-    const char *hint;
-    if (refused != REASON_SUCCESS)
-        client_explain(c, &p->suback.props, refusal_in_words(refused, &hint));
+    client_explain(c, &p->suback.props, why);
     if (client_too_large(c, packet_encode(p, c->proto, NULL, 0)))
         p->suback.props.has = 0;
     client_answer(c, p, c->shard->need);
@@ -234,19 +235,19 @@ static void do_all(struct client *c, const struct packet *p, enum packet_type an
         return;
     }
     c->shard->need = 0;
-    enum reason refused = REASON_SUCCESS;
+    const char *why = NULL, *hint;
     struct rd r = rd_of(list->filters);
     struct filter_request f;
     for (size_t i = 0; filter_next(&r, p->type, c->proto, &f); i++) {
         enum reason code = one(c, &f, sub_id);
         if (code >= REASON_UNSPECIFIED) {
             log_refused(c, f.filter, code);
-            refused = refused != REASON_SUCCESS ? refused : code;
+            why = why != NULL ? why : refusal_in_words(code, f.filter, &hint);
         }
         codes[i] = (uint8_t)code;
     }
     struct packet_suback ack = {.id = list->id, .codes = bytes_of(codes, list->count)};
-    answer_codes(c, &(struct packet){.type = answer, .suback = ack}, refused);
+    answer_codes(c, &(struct packet){.type = answer, .suback = ack}, why);
     mem_free(codes);
 }
 

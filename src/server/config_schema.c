@@ -80,7 +80,7 @@ const struct config_key config_keys[] = {
     {"limits", "max_topic_levels", VALUE_NUMBER, GLOBAL(limits.max_topic_levels), 1, 65535, NULL, "200", NULL,
      "Levels (the parts between slashes) of a topic or filter."},
     {"limits", "max_user_properties", VALUE_NUMBER, GLOBAL(limits.max_user_properties), 0, 65535, NULL, "64", NULL,
-     "User properties in one packet of MQTT 5.0."},
+     "User properties in one CONNECT, PUBLISH, SUBSCRIBE or UNSUBSCRIBE of MQTT 5.0."},
     {"limits", "max_keepalive", VALUE_SECONDS, GLOBAL(limits.max_keepalive), 0, 65535, NULL, "0", NULL,
      "The longest keep-alive a client may ask for; 0: no limit. Clients of MQTT 5.0 are told to use it."},
     {"limits", "max_session_expiry", VALUE_SECONDS, GLOBAL(limits.max_session_expiry), 0, 49710 * DAY, NULL, "60d",
