@@ -195,6 +195,24 @@ static void retained_one_is_replaced_with_its_own_time(void **state)
     rig_expect_nothing(a);
 }
 
+static void one_retained(struct limits *l)
+{
+    l->max_retained_messages = 1;
+}
+
+/* An expired one takes nobody's place. */
+static void expired_retained_ones_are_gone(void **state)
+{
+    struct rig *r = *state;
+    struct peer *p = rig_clean(r, "p"), *a = rig_clean(r, "a");
+    send_expiring(p, "r/1", "x", 1, true, 10);
+    rig_advance(r, 11 * SECOND);
+    rig_publish(p, "r/2", "y", 1, true);
+    rig_subscribe(a, 1, "r/+:0");
+    rig_take(a, "r/2", "y", 0, false, true);
+    rig_expect_nothing(a);
+}
+
 static void clients_of_3_are_spared_old_news(void **state)
 {
     struct rig *r = *state;
@@ -241,6 +259,7 @@ int main(void)
         RIG_TEST_IN(exchange_with_the_publisher_goes_on__MQTT5_4_3_3_13, RIG_5),
         RIG_TEST_IN(retained_ones_count_down_and_end__MQTT5_3_3_2_5__MQTT5_3_3_2_6, RIG_5),
         RIG_TEST_IN(retained_one_is_replaced_with_its_own_time, RIG_5),
+        RIG_TEST_LIMITS(expired_retained_ones_are_gone, RIG_5, one_retained),
         RIG_TEST_IN(clients_of_3_are_spared_old_news, RIG_5),
         RIG_TEST_IN(expired_ones_are_counted_as_dropped_or_not_at_all, RIG_5),
     };

@@ -149,6 +149,44 @@ static void answers_fit(void **state)
     }
 }
 
+/* [MQTT5-3.2.2-19] [MQTT5-3.2.2-20] [MQTT5-3.1.2-24] */
+static void connack_fits_or_refuses(void **state)
+{
+    struct rig *r = *state;
+    rig_user(r, "u", "p", NULL, 0, true);
+    for (uint32_t most = 1; most < 60; most++) {
+        struct props props = {.has = RIG_HAS(MAXIMUM_PACKET_SIZE), .maximum_packet_size = most};
+        struct packet p;
+        struct peer *c = rig_start(r, &(struct rig_connect){.id = "a", .clean = true, .props = &props});
+        if (rig_next(c, &p) && p.connack.reason == REASON_SUCCESS) {
+            rig_expect_nothing(c);
+        } else { /* what it names doesn't fit: a shorter one says so, or none does */
+            assert_true(most < 24);
+            assert_true(c->got_n == 0 || p.connack.reason == REASON_PACKET_TOO_LARGE);
+            rig_expect_closed(c);
+        }
+        c = rig_start(r,
+                      &(struct rig_connect){.id = "b", .clean = true, .user = "u", .password = "no", .props = &props});
+        if (rig_next(c, &p))
+            assert_int_equal(p.connack.reason, REASON_BAD_USER_NAME_OR_PASSWORD);
+        rig_expect_closed(c);
+    }
+}
+
+/* A SUBACK can't be made shorter: it doesn't come, or the connection ends; a larger packet never comes. */
+static void long_suback(void **state)
+{
+    struct rig *r = *state;
+    char filters[60 * 8] = "";
+    for (unsigned i = 0; i < 60; i++)
+        snprintf(filters + strlen(filters), 8, "%s%u:1", i > 0 ? " " : "", 100 + i);
+    struct peer *a = limited(r, "a", 40, false);
+    rig_send_subscribe(a, 1, filters);
+    struct packet p;
+    while (rig_next(a, &p))
+        assert_int_not_equal(p.type, PACKET_SUBACK);
+}
+
 static void small_packets(struct limits *l)
 {
     l->max_packet_size = 100;
@@ -176,6 +214,8 @@ int main(void)
         RIG_TEST_IN(retained_messages_too, RIG_5),
         RIG_TEST_IN(wills_too, RIG_5),
         RIG_TEST_IN(answers_fit, RIG_5),
+        RIG_TEST_IN(connack_fits_or_refuses, RIG_5),
+        RIG_TEST_IN(long_suback, RIG_5),
         RIG_TEST_LIMITS(client_over_the_servers_limit_is_told__MQTT5_3_2_2_15, RIG_5, small_packets),
     };
     return RIG_MAIN(tests);

@@ -185,6 +185,16 @@ static void its_own_expiry_begins_with_its_publication(void **state)
     assert_true(props_has(&p.publish.props, PROP_MESSAGE_EXPIRY));
     assert_int_equal(p.publish.props.message_expiry, 7);
     assert_false(props_has(&p.publish.props, PROP_WILL_DELAY));
+    struct peer *away = rig_keep(r, "away"); /* and is counted down from there */
+    rig_subscribe(away, 1, "will:1");
+    rig_drop(away);
+    props.message_expiry = 100;
+    rig_drop(rig_connect(r, .id = "dying", .clean = true, .props = EXPIRES(1000), .will_topic = "will", .will = "gone",
+                         .will_qos = 1, .will_props = &props));
+    rig_advance(r, (60 + 90) * SECOND);
+    away = rig_resume(r, "away");
+    expect_message(away, "will", "gone", &p);
+    assert_int_equal(p.publish.props.message_expiry, 10);
 }
 
 static void retained_after_its_delay__MQTT5_3_1_2_15(void **state)
