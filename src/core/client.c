@@ -33,6 +33,7 @@ struct client *client_new(struct shard *s, void *link, const struct client_origi
     outq_init(&c->out);
     list_init(&c->gate);
     list_init(&c->replays);
+    hmap_init(&c->replays_of);
     list_init(&c->waiting_link);
     list_init(&c->paused_link);
     c->timer.tag = TIMER_CLIENT;

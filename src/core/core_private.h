@@ -386,6 +386,7 @@ struct client {
     msec last_packet;
     uint32_t needs;       /* see client_needs */
     uint64_t ready;       /* nothing but answers goes out before the store has committed so far: CONNACK comes first */
+    struct hmap replays_of;   /* by node */
     const char *end_why;  /* in words, for the log */
     const char *end_hint; /* what helps; NULL when there is nothing to say */
     enum reason end_reason;

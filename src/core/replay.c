@@ -5,8 +5,16 @@
  */
 #include "core_private.h"
 
-static void replay_free(struct replay *r)
+static bool is_of(const void *entry, struct bytes key)
 {
+    (void)entry; /* the hash is the node's address */
+    (void)key;
+    return true;
+}
+
+static void replay_free(struct client *c, struct replay *r)
+{
+    hmap_remove(&c->replays_of, (uintptr_t)r->node, r);
     list_remove(&r->link);
     retained_cursor_free(r->cursor);
     mem_free(r);
@@ -14,12 +22,9 @@ static void replay_free(struct replay *r)
 
 void replay_drop(struct client *c, const struct index_node *node)
 {
-    for (struct list *l = c->replays.next, *next; l != &c->replays; l = next) {
-        next = l->next;
-        struct replay *r = container_of(l, struct replay, link);
-        if (r->node == node)
-            replay_free(r);
-    }
+    struct replay *r = hmap_get(&c->replays_of, (uintptr_t)node, (struct bytes){NULL, 0}, is_of);
+    if (r != NULL)
+        replay_free(c, r);
 }
 
 void replay_add(struct client *c, struct retained_cursor *cursor, struct index_node *node, const struct sub_options *o,
@@ -27,7 +32,8 @@ void replay_add(struct client *c, struct retained_cursor *cursor, struct index_n
 {
     replay_drop(c, node);
     struct replay *r = mem_try_alloc(sizeof(*r));
-    if (r == NULL) {
+    if (r == NULL || !hmap_add(&c->replays_of, (uintptr_t)node, r)) {
+        mem_free(r);
         retained_cursor_free(cursor);
         client_refuse(c, REASON_SERVER_UNAVAILABLE, "no memory");
         return;
@@ -64,7 +70,7 @@ bool replay_output(struct client *c)
             return false;
         struct visit v = {c, &r->options, false};
         if (!retained_pull(r->cursor, REPLAY_NODES, c->shard->now, visit, &v))
-            replay_free(r);
+            replay_free(c, r);
         if (v.full)
             return false;
     }
@@ -74,5 +80,6 @@ bool replay_output(struct client *c)
 void replay_free_all(struct client *c)
 {
     while (!list_empty(&c->replays))
-        replay_free(container_of(c->replays.next, struct replay, link));
+        replay_free(c, container_of(c->replays.next, struct replay, link));
+    hmap_fini(&c->replays_of);
 }

@@ -52,13 +52,15 @@ static void hand_on(struct session *n, const struct delivery *d)
 
 static void leave_groups(struct session *n)
 {
+    uint32_t before = n->subs_n;
     for (uint32_t i = n->subs_n; i-- > 0;) {
         struct subscription sub = n->subs[i];
         if (sub.group == NULL)
             continue;
-        session_drop_sub(n, sub);
+        n->subs[i] = n->subs[--n->subs_n];
         index_remove_shared(n->shard->b->index, sub.group, n->h);
     }
+    count_add(&n->shard->count.subscriptions, (int64_t)n->subs_n - before);
 }
 
 void share_leave(struct session *n)
