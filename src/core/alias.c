@@ -95,7 +95,7 @@ struct alias_out *alias_out_new(uint16_t client_maximum)
 uint16_t alias_out_choose(struct alias_out *t, const struct hash_key *key, struct bytes topic, bool *known)
 {
     *known = false;
-    if (t->n == 0 || topic.n < WORTH)
+    if (t->n == 0 || topic.n < WORTH || topic.n > ALIAS_OUT_TOPIC)
         return 0;
     uint64_t start = hash_bytes(key, topic);
     struct alias *least = NULL;

@@ -12,6 +12,13 @@ static void wait_for_commit(struct client *c)
         list_push_back(&c->shard->waiting, &c->waiting_link);
 }
 
+/* What it takes; QoS 2 holds its message. */
+static size_t gated_bytes(const struct gated *g, const struct message *route)
+{
+    size_t held = route != NULL ? sizeof(*route) + route->topic_n + route->props_n + route->payload_n : 0;
+    return sizeof(*g) + g->n + held;
+}
+
 static bool gate_add(struct client *c, const struct packet *p, uint64_t need, struct message *route)
 {
     size_t n = packet_encode(p, c->proto, NULL, 0);
@@ -24,6 +31,7 @@ static bool gate_add(struct client *c, const struct packet *p, uint64_t need, st
     }
     g->need = need;
     g->n = (uint32_t)n;
+    c->gate_bytes += gated_bytes(g, route);
     if (route != NULL) {
         g->route = message_ref(route);
         g->id = p->ack.id;
@@ -43,6 +51,14 @@ void client_answer(struct client *c, const struct packet *p, uint64_t need)
         client_send(c, p);
     else
         gate_add(c, p, need, NULL);
+}
+
+void client_reply(struct client *c, const struct packet *p)
+{
+    if (client_awaits_connack(c))
+        gate_add(c, p, 0, NULL);
+    else
+        client_send(c, p);
 }
 
 bool client_answer_routing(struct client *c, const struct packet *p, uint64_t need, struct message *route)
@@ -103,6 +119,7 @@ void client_release(struct client *c)
             return;
         }
         list_remove(&g->link);
+        c->gate_bytes -= gated_bytes(g, g->route);
         if (g->bytes[0] >> 4 == PACKET_PUBACK && c->v5 != NULL)
             c->v5->unacked--;
         if (g->route != NULL) {
@@ -136,6 +153,7 @@ void client_drop_answers(struct client *c)
         }
         mem_free(g);
     }
+    c->gate_bytes = 0;
 }
 
 void client_store_failed(struct client *c, uint64_t from, uint64_t to)

@@ -91,7 +91,7 @@ const struct proto_traits *proto_traits(enum proto proto)
 static void on_pingreq(struct client *c, const struct packet *p)
 {
     (void)p;
-    client_send(c, &(struct packet){.type = PACKET_PINGRESP});
+    client_reply(c, &(struct packet){.type = PACKET_PINGRESP});
 }
 
 /* A session that was to end with its connection can't be kept after all [MQTT-3.14.2.2.2]. False: refused. */
@@ -294,7 +294,8 @@ size_t client_needs(const struct client *c)
 /* A peer that asks and does not take our answers is not read either, or they would pile up without end. */
 bool client_paused(const struct client *c)
 {
-    return c->paused || c->state == CLIENT_AUTH || c->state == CLIENT_MOVING || c->out.bytes >= OUTPUT_STOP;
+    return c->paused || c->state == CLIENT_AUTH || c->state == CLIENT_MOVING || c->out.bytes >= OUTPUT_STOP ||
+           c->gate_bytes >= GATE_STOP;
 }
 
 /* ----------------------------------------------------------------- output */

@@ -33,6 +33,8 @@
 #define MAIL_MARK (4u * 1024 * 1024)
 /* Deliveries end at OUTPUT_HIGH; a peer whose answers bring it up to here, untaken, is not read until it takes some. */
 #define OUTPUT_STOP (2 * OUTPUT_HIGH)
+/* A peer whose answers wait for commits, and are so many bytes by now, is not read until some have left. */
+#define GATE_STOP (1024u * 1024)
 /* From here on the loop is asked to write before its turn ends. */
 #define OUTPUT_HOT (64u * 1024)
 /* A CONNECT up to this size costs nobody anything; of larger ones (long ids, wills) a shard holds so many at a time. */
@@ -48,6 +50,7 @@
 #define ALIAS_IN_MAX 64u
 #define ALIAS_IN_BYTES (64u * 1024)
 #define ALIAS_OUT_MAX 32u
+#define ALIAS_OUT_TOPIC 1024u /* a longer topic gets none: we keep what we set */
 /* Properties of one packet, in bytes: one of full length, and more. */
 #define PROPS_MAX (128u * 1024)
 /* Expired retained messages are looked for so often, ms, and so many are deleted in one hold of the lock. */
@@ -207,6 +210,7 @@ struct session {
     uint32_t window;        /* how many may be in flight */
     uint32_t queued;        /* QoS 1 and 2 deliveries among those that wait */
     size_t queue_bytes;     /* memory of all that wait */
+    size_t inflight_bytes;  /* and of what is in flight, and not released */
     struct id_set received;
     uint64_t next_row;
     uint32_t ids_free; /* so many ids from next_id on are not in use, surely */
@@ -271,6 +275,8 @@ void session_resume(struct session *s);
 bool session_send_retained(struct session *s, const struct retained_message *m, const struct sub_options *o);
 /* The in-flight delivery with this packet id; *i its index. */
 struct delivery *session_inflight(struct session *s, uint16_t id, uint32_t *i);
+/* In flight, QoS 2: the client has it. */
+void session_forget_message(struct session *n, struct delivery *d);
 /* It is acknowledged: forgets it. */
 void session_done(struct session *s, uint32_t i);
 void session_clear_queues(struct session *s);
@@ -378,7 +384,9 @@ struct client {
     struct client_v5 *v5; /* NULL: 3.x */
     struct outq out;
     struct list gate;         /* struct gated */
+    size_t gate_bytes;        /* what they take */
     struct list replays;      /* struct replay */
+    struct hmap replays_of;   /* by node */
     struct list waiting_link; /* in shard->waiting */
     struct list paused_link;  /* in shard->paused */
     struct timer timer;
@@ -386,7 +394,6 @@ struct client {
     msec last_packet;
     uint32_t needs;       /* see client_needs */
     uint64_t ready;       /* nothing but answers goes out before the store has committed so far: CONNACK comes first */
-    struct hmap replays_of;   /* by node */
     const char *end_why;  /* in words, for the log */
     const char *end_hint; /* what helps; NULL when there is nothing to say */
     enum reason end_reason;
@@ -403,8 +410,10 @@ void client_refuse(struct client *c, enum reason reason, const char *why);
 void client_refuse_hint(struct client *c, enum reason reason, const char *why, const char *hint);
 /* Appends encoded bytes to the output; out of memory closes the connection. */
 void client_append(struct client *c, const void *p, size_t n);
-/* Encodes and appends a packet at once, in front of nothing: for what never waits (CONNACK of a refusal, PINGRESP). */
+/* Encodes and appends a packet at once: for what never waits (CONNACK of a refusal, DISCONNECT). */
 void client_send(struct client *c, const struct packet *p);
+/* For what waits for no commit, but may not come before CONNACK [MQTT-3.2.0-1]. */
+void client_reply(struct client *c, const struct packet *p);
 /* Like client_send, but after the commit of need and behind earlier answers that wait [MQTT-4.6.0-2..4]. */
 void client_answer(struct client *c, const struct packet *p, uint64_t need);
 /* The same for a PUBREC of a stored QoS 2 publication: the message is routed after the commit, then the answer leaves.

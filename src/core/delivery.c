@@ -16,6 +16,12 @@
 
 #include <assert.h>
 
+/* May another one go into flight? A client of 5.0 names their number; in bytes, the queue's limit is theirs too. */
+static bool window_open(const struct session *n)
+{
+    return n->inflight < n->window && n->inflight_bytes < n->shard->b->limits.max_queued_bytes;
+}
+
 static bool may_send(const struct session *n, uint8_t qos)
 {
     const struct client *c = n->client;
@@ -23,7 +29,7 @@ static bool may_send(const struct session *n, uint8_t qos)
         return false;
     if (n->unsent < n->deliveries.n)
         return false;
-    return qos == 0 || (n->inflight < n->window && !(qos == 2 && session_durable(n)));
+    return qos == 0 || (window_open(n) && !(qos == 2 && session_durable(n)));
 }
 
 /*
@@ -62,6 +68,7 @@ static void take_off(struct session *n, struct delivery *d)
 {
     assert(d == ring_at(&n->deliveries, n->inflight));
     n->inflight++;
+    n->inflight_bytes += waiting_bytes(d->msg, d->qos);
     d->id = session_take_id(n);
     if (d->qos == 2) { /* it stays with its session from here on [MQTT-4.8.2-4] */
         d->shared = false;
@@ -341,7 +348,7 @@ bool session_send_retained(struct session *n, const struct retained_message *m, 
     struct delivery d = {.qos = o->qos < m->qos ? o->qos : m->qos, .retain = true, .sub_id = o->id};
     if (n->client->out.bytes >= OUTPUT_HIGH)
         return false;
-    if (d.qos > 0 && (n->inflight >= n->window || session_waiting(n) > 0))
+    if (d.qos > 0 && (!window_open(n) || session_waiting(n) > 0))
         return false;
     if (!rights_unlimited(n->rights, RIGHT_RECEIVE) && !rights_allow(n->rights, RIGHT_RECEIVE, session_id(n), m->topic))
         return true;
@@ -407,7 +414,7 @@ static enum step send_waiting(struct session *n)
         drop_waiting(n);
         return STEP_DONE;
     }
-    if (d->qos > 0 && n->inflight >= n->window)
+    if (d->qos > 0 && !window_open(n))
         return STEP_FULL;
     if (d->qos == 0) {
         if (send_publish(n, d) == PUBLISH_CLOSING)
@@ -458,6 +465,13 @@ struct delivery *session_inflight(struct session *n, uint16_t id, uint32_t *i)
     return NULL;
 }
 
+void session_forget_message(struct session *n, struct delivery *d)
+{
+    n->inflight_bytes -= waiting_bytes(d->msg, d->qos);
+    message_unref(n->shard, d->msg);
+    d->msg = NULL;
+}
+
 void session_done(struct session *n, uint32_t i)
 {
     assert(i < n->inflight);
@@ -466,7 +480,7 @@ void session_done(struct session *n, uint32_t i)
     if (d->row != 0)
         session_store(n, &(struct store_record){.kind = STORE_DONE, .row = d->row});
     if (d->msg != NULL)
-        message_unref(n->shard, d->msg);
+        session_forget_message(n, d);
     ring_remove(&n->deliveries, i);
     n->inflight--;
     if (i < n->unsent)
@@ -484,7 +498,7 @@ void session_clear_queues(struct session *n)
             message_unref(n->shard, d->msg);
     }
     ring_fini(&n->deliveries);
-    n->queue_bytes = 0;
+    n->queue_bytes = n->inflight_bytes = 0;
     n->queued = 0;
     n->inflight = n->unsent = 0;
 }

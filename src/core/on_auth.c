@@ -54,6 +54,23 @@ static struct client_auth *auth_new(struct bytes method)
     return a;
 }
 
+static void refuse(struct client *c, enum reason r)
+{
+    const char *why = r == REASON_BAD_AUTHENTICATION_METHOD ? "an authentication method that is not supported"
+                      : r == REASON_SERVER_UNAVAILABLE      ? "no memory"
+                      : r == REASON_PACKET_TOO_LARGE        ? "its maximum packet size leaves no room for AUTH"
+                                                            : "enhanced authentication failed";
+    const char *hint = r == REASON_BAD_AUTHENTICATION_METHOD
+                           ? "the method that is supported is SCRAM-SHA-256; or use a user name and password"
+                       : r == REASON_PACKET_TOO_LARGE
+                           ? "let the client take packets of 1 KiB at least"
+                           : "check user and password in the client; 'sotto passwd USERS-FILE NAME' sets them";
+    if (c->state == CLIENT_UP)
+        client_refuse_hint(c, r, why, hint);
+    else
+        connect_refuse(c, r, why, hint);
+}
+
 static void say(struct client *c, enum reason reason, struct bytes data)
 {
     struct packet p = {.type = PACKET_AUTH, .end = {.reason = reason}};
@@ -63,21 +80,10 @@ static void say(struct client *c, enum reason reason, struct bytes data)
         p.end.props.has |= 1ull << PROP_AUTH_DATA;
         p.end.props.auth_data = data;
     }
-    client_send(c, &p);
-}
-
-static void refuse(struct client *c, enum reason r)
-{
-    const char *why = r == REASON_BAD_AUTHENTICATION_METHOD ? "an authentication method that is not supported"
-                      : r == REASON_SERVER_UNAVAILABLE      ? "no memory"
-                                                            : "enhanced authentication failed";
-    const char *hint = r == REASON_BAD_AUTHENTICATION_METHOD
-                           ? "the method that is supported is SCRAM-SHA-256; or use a user name and password"
-                           : "check user and password in the client; 'sotto passwd USERS-FILE NAME' sets them";
-    if (c->state == CLIENT_UP)
-        client_refuse_hint(c, r, why, hint);
+    if (client_too_large(c, packet_encode(&p, c->proto, NULL, 0)))
+        refuse(c, REASON_PACKET_TOO_LARGE);
     else
-        connect_refuse(c, r, why, hint);
+        client_reply(c, &p);
 }
 
 /* Who it is has been shown: on with CONNECT, or with the connection as it was. */

@@ -326,7 +326,9 @@ static void welcome(struct client *c, const struct packet_connect *p, bool prese
         client_answer(c, &packet, c->ready);
         return;
     }
-    c->state = CLIENT_AUTH; /* a refusal, after all */
+    will_free(c->will); /* a refusal, after all */
+    c->will = NULL;
+    c->state = CLIENT_AUTH;
     connect_refuse(c, REASON_PACKET_TOO_LARGE, "its maximum packet size leaves no room for CONNACK",
                    "let the client take packets of 64 bytes at least");
 }

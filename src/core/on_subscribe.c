@@ -207,7 +207,10 @@ static void answer_codes(struct client *c, struct packet *p, const char *why)
     client_explain(c, &p->suback.props, why);
     if (client_too_large(c, packet_encode(p, c->proto, NULL, 0)))
         p->suback.props.has = 0;
-    client_answer(c, p, c->shard->need);
+    if (client_too_large(c, packet_encode(p, c->proto, NULL, 0)))
+        client_refuse(c, REASON_PACKET_TOO_LARGE, "its maximum packet size leaves no room for the answer");
+    else
+        client_answer(c, p, c->shard->need);
 }
 
 /* Does one after the other of the list, and answers with a code for each. */

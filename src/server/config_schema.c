@@ -68,7 +68,8 @@ const struct config_key config_keys[] = {
     {"limits", "max_queued_messages", VALUE_NUMBER, GLOBAL(limits.max_queued_messages), 1, 100000000, NULL, "1000",
      NULL, "Messages of QoS 1 and 2 that wait for a session, behind those in flight."},
     {"limits", "max_queued_bytes", VALUE_SIZE, GLOBAL(limits.max_queued_bytes), KIB, 1024 * GIB, NULL, "16M", NULL,
-     "Bytes of all messages that wait for a session, of QoS 0 too."},
+     "Bytes of all messages that wait for a session, of QoS 0 too; and once more of those that it has not acknowledged "
+     "yet."},
     {"limits", "queue_policy", VALUE_CHOICE, GLOBAL(limits.queue_policy), 0, 0, policies, "drop_oldest", NULL,
      "What happens when a session's queue is full."},
     {"limits", "max_retained_messages", VALUE_NUMBER, GLOBAL(limits.max_retained_messages), 1, 1000000000, NULL,

@@ -38,6 +38,7 @@ static void check_inflight(const struct session *n)
 {
     uint8_t seen[65536 / 8] = {0};
     uint32_t under_way = 0; /* on this connection; an earlier one may have had a larger window */
+    size_t bytes = 0;
     if (n->unsent > n->inflight || n->inflight > n->deliveries.n)
         rig_die("%u in flight, %u of them sent, of %u", n->inflight, n->unsent, n->deliveries.n);
     for (uint32_t i = 0; i < n->inflight; i++) {
@@ -48,7 +49,10 @@ static void check_inflight(const struct session *n)
         if (d->qos == 0 || (d->msg == NULL) != d->released)
             rig_die("packet id %u is in a wrong state", d->id);
         under_way += i < n->unsent && !d->released;
+        bytes += d->msg != NULL ? (size_t)d->msg->topic_n + d->msg->props_n + d->msg->payload_n : 0;
     }
+    if (bytes != n->inflight_bytes)
+        rig_die("%d bytes in flight, counted as %d", (int)bytes, (int)n->inflight_bytes);
     if (under_way > n->window)
         rig_die("%u are under way, where %u may be", under_way, n->window);
 }
