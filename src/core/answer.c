@@ -55,7 +55,7 @@ void client_answer(struct client *c, const struct packet *p, uint64_t need)
 
 void client_reply(struct client *c, const struct packet *p)
 {
-    if (client_awaits_connack(c))
+    if (c->connack_waits)
         gate_add(c, p, 0, NULL);
     else
         client_send(c, p);
@@ -120,6 +120,7 @@ void client_release(struct client *c)
         }
         list_remove(&g->link);
         c->gate_bytes -= gated_bytes(g, g->route);
+        c->connack_waits = false; /* it is the first */
         if (g->bytes[0] >> 4 == PACKET_PUBACK && c->v5 != NULL)
             c->v5->unacked--;
         if (g->route != NULL) {
@@ -134,11 +135,6 @@ void client_release(struct client *c)
         mem_free(g);
         client_wake(c);
     }
-}
-
-bool client_awaits_connack(const struct client *c)
-{
-    return !list_empty(&c->gate) && container_of(c->gate.next, struct gated, link)->bytes[0] >> 4 == PACKET_CONNACK;
 }
 
 void client_drop_answers(struct client *c)

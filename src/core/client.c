@@ -463,7 +463,7 @@ static void say_goodbye(struct client *c, enum reason reason, const char *why)
 {
     if (c->state != CLIENT_UP || !proto_traits(c->proto)->goodbye)
         return;
-    struct packet p = {.type = client_awaits_connack(c) ? PACKET_CONNACK : PACKET_DISCONNECT};
+    struct packet p = {.type = !c->greeted || c->connack_waits ? PACKET_CONNACK : PACKET_DISCONNECT};
     struct props *props = p.type == PACKET_CONNACK ? &p.connack.props : &p.end.props;
     reason = reason_allowed(reason, p.type) ? reason : REASON_UNSPECIFIED;
     if (p.type == PACKET_CONNACK)

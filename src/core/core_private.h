@@ -393,14 +393,15 @@ struct client {
     handle h;
     msec last_packet;
     uint32_t needs;       /* see client_needs */
-    uint64_t ready;       /* nothing but answers goes out before the store has committed so far: CONNACK comes first */
     const char *end_why;  /* in words, for the log */
     const char *end_hint; /* what helps; NULL when there is nothing to say */
     enum reason end_reason;
     uint16_t keep_alive;
     uint8_t state, proto;
     bool paused, handshaking, was_up, woken, large;
-    char peer[]; /* "address:port" */
+    bool greeted;       /* CONNACK is in the output, or waits in the gate ... */
+    bool connack_waits; /* ... where it is, and nothing but a refusal may be said before it */
+    char peer[];        /* "address:port" */
 };
 
 void client_wake(struct client *c);
@@ -422,8 +423,6 @@ bool client_answer_routing(struct client *c, const struct packet *p, uint64_t ne
 void client_answer_ack(struct client *c, enum packet_type type, uint16_t id, enum reason reason, uint64_t need);
 /* A refusal, with a reason in words where the client wants it. */
 void client_answer_refusal(struct client *c, enum packet_type type, uint16_t id, enum reason reason, const char *why);
-/* CONNACK waits for a commit: nothing else may be said before it. */
-bool client_awaits_connack(const struct client *c);
 /* Forgets what waits: the connection ends. A QoS 2 publication that was not routed will be sent again as a new one. */
 void client_drop_answers(struct client *c);
 /* Releases answers that are committed by now. */

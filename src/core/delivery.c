@@ -25,7 +25,7 @@ static bool window_open(const struct session *n)
 static bool may_send(const struct session *n, uint8_t qos)
 {
     const struct client *c = n->client;
-    if (c == NULL || c->state != CLIENT_UP || c->ready > n->shard->committed || c->out.bytes >= OUTPUT_HIGH)
+    if (c == NULL || c->state != CLIENT_UP || c->connack_waits || c->out.bytes >= OUTPUT_HIGH)
         return false;
     if (n->unsent < n->deliveries.n)
         return false;
@@ -172,7 +172,7 @@ static bool has_room(const struct session *n, uint8_t qos, size_t size)
 /* Its client could have taken what waits: not one whose CONNACK has not left yet. */
 static bool has_reader(const struct session *n)
 {
-    return n->client != NULL && n->client->ready <= n->shard->committed;
+    return n->client != NULL && !n->client->connack_waits;
 }
 
 /* Makes room for a message as the policy says; false: it is dropped. */
@@ -432,7 +432,7 @@ static bool fill_output(struct session *n)
     struct client *c = n->client;
     assert(c != NULL);
     while (c->state == CLIENT_UP && c->out.bytes < OUTPUT_HIGH) {
-        if (c->ready > n->shard->committed)
+        if (c->connack_waits)
             return true;
         if (n->unsent >= n->inflight && session_waiting(n) == 0)
             return false;

@@ -316,14 +316,16 @@ static void fill_terms(const struct client *c, const struct packet_connect *p, s
     auth_connack(c, out);
 }
 
-static void welcome(struct client *c, const struct packet_connect *p, bool present)
+static void welcome(struct client *c, const struct packet_connect *p, bool present, uint64_t need)
 {
     struct packet_connack connack = {.session_present = present && proto_traits(c->proto)->session_flag};
     if (proto_traits(c->proto)->own_terms)
         fill_terms(c, p, &connack.props);
     struct packet packet = {.type = PACKET_CONNACK, .connack = connack};
     if (!client_too_large(c, packet_encode(&packet, c->proto, NULL, 0))) {
-        client_answer(c, &packet, c->ready);
+        client_answer(c, &packet, need);
+        c->greeted = true;
+        c->connack_waits = !list_empty(&c->gate);
         return;
     }
     will_free(c->will); /* a refusal, after all */
@@ -333,7 +335,7 @@ static void welcome(struct client *c, const struct packet_connect *p, bool prese
                    "let the client take packets of 64 bytes at least");
 }
 
-static void store_connected(struct client *c)
+static uint64_t store_connected(struct client *c)
 {
     struct session *n = c->session;
     struct store_record r = {
@@ -348,11 +350,12 @@ static void store_connected(struct client *c)
         r.will_delay = c->will->delay;
         r.will_expiry = c->will->has_expiry ? c->will->expiry : UINT32_MAX;
     }
-    c->ready = session_store(n, &r);
+    return session_store(n, &r);
 }
 
-/* The client has its session; the session has what this connection asks for. */
-static void join(struct client *c, struct session *session, const struct packet_connect *p)
+/* The client has its session; the session has what this connection asks for. Returns what CONNACK waits for; 0: none.
+ */
+static uint64_t join(struct client *c, struct session *session, const struct packet_connect *p)
 {
     struct shard *s = c->shard;
     uint32_t expiry = session_expiry(c, p);
@@ -368,9 +371,7 @@ static void join(struct client *c, struct session *session, const struct packet_
     c->state = CLIENT_UP;
     c->was_up = true;
     client_set_keep_alive(c);
-    session_show(session);
-    if (session_durable(session))
-        store_connected(c);
+    return session_durable(session) ? store_connected(c) : 0;
 }
 
 void connect_attach(struct client *c)
@@ -389,9 +390,10 @@ void connect_attach(struct client *c)
         return;
     }
     c->will = will;
-    join(c, session, p);
+    uint64_t need = join(c, session, p);
     log_connected(c, present);
-    welcome(c, p, present);
+    welcome(c, p, present, need);
+    session_show(session);
     mem_free(c->wait);
     c->wait = NULL;
     client_give_large(c);

@@ -17,6 +17,28 @@ static void nothing_comes_before_connack(void **state)
     }
 }
 
+/* One commit lets a message go, and the CONNACK of who will get it. */
+static void not_even_what_the_same_commit_lets_go(void **state)
+{
+    struct rig *r = *state;
+    struct packet p;
+    struct peer *a = rig_start(r, &(struct rig_connect){.id = "a"}),
+                *b = rig_start(r, &(struct rig_connect){.id = "b"});
+    rig_commit(r, SIZE_MAX);
+    rig_expect_connack(a, false, 0);
+    rig_expect_connack(b, false, 0);
+    rig_send_subscribe(b, 1, "t:0");
+    rig_commit(r, SIZE_MAX);
+    rig_expect_packet(b, PACKET_SUBACK, &p);
+    rig_send_publish(a, "t", "x", 2, false, 1);
+    rig_run(r);
+    b = rig_start(r, &(struct rig_connect){.id = "b"});
+    rig_commit(r, SIZE_MAX);
+    rig_expect_connack(b, true, 0);
+    rig_take(b, "t", "x", 0, false, false);
+    rig_expect_ack(a, PACKET_PUBREC, 1);
+}
+
 /* Who sends on while its answers wait for a commit is not read without end. */
 static void answers_that_wait_have_a_bound(void **state)
 {
@@ -176,6 +198,7 @@ int main(void)
 {
     static const struct rig_test tests[] = {
         RIG_TEST(nothing_comes_before_connack),
+        RIG_TEST_IN(not_even_what_the_same_commit_lets_go, RIG_MANUAL | RIG_ONE_SHARD),
         RIG_TEST_IN(answers_that_wait_have_a_bound, RIG_MANUAL),
         RIG_TEST_LIMITS(in_flight_has_a_bound_in_bytes, RIG_WHOLE, wide_window),
         RIG_TEST_LIMITS(large_message_still_goes, RIG_WHOLE, tiny_bytes),
