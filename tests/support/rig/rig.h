@@ -88,6 +88,7 @@ struct rig {
 struct rig_terms {
     uint32_t maximum_packet_size; /* the peer's; 0: none */
     uint16_t alias_maximum;       /* the peer's: aliases that the server may use */
+    uint16_t receive_maximum;     /* the peer's: QoS 1 and 2 messages at once; 0: not known */
     bool no_problem_info;
     bool connected, ended; /* CONNACK came; DISCONNECT came */
     char *topics[64];      /* the server's aliases, from 1 on */

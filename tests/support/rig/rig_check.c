@@ -94,6 +94,9 @@ static void check_peer(const struct peer *c)
         rig_die("%s is on another shard than it thinks", c->name);
     if (client->session != NULL && client->session->client != client)
         rig_die("%s and its session don't know each other", c->name);
+    if (c->proto == PROTO_5 && client->session != NULL && c->terms.receive_maximum > 0 &&
+        client->session->window > c->terms.receive_maximum)
+        rig_die("%s is sent %u at once, where it takes %u", c->name, client->session->window, c->terms.receive_maximum);
 }
 
 void rig_check(struct rig *r)

@@ -33,7 +33,7 @@ void rig_drop(struct peer *c)
 
 void rig_end(struct peer *c, enum reason reason)
 {
-    if (c->client != NULL)
+    if (c->client != NULL && !c->in_transit)
         client_end(c->client, reason, c->rig->now);
     rig_run(c->rig);
 }
@@ -237,6 +237,7 @@ static void note_terms(struct peer *c, const struct props *p)
     struct rig_terms *t = &c->terms;
     t->maximum_packet_size = props_has(p, PROP_MAXIMUM_PACKET_SIZE) ? p->maximum_packet_size : 0;
     t->alias_maximum = props_has(p, PROP_TOPIC_ALIAS_MAXIMUM) ? p->topic_alias_maximum : 0;
+    t->receive_maximum = props_has(p, PROP_RECEIVE_MAXIMUM) ? p->receive_maximum : UINT16_MAX;
     t->no_problem_info = props_has(p, PROP_REQUEST_PROBLEM_INFO) && p->request_problem_info == 0;
 }
 
