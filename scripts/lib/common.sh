@@ -8,6 +8,7 @@
 # by asking for a package: a library built by hand is as good, and nothing needs the network when nothing is missing.
 
 missing=()
+only=()
 
 say() {
     printf '%s\n' "$*"
@@ -108,7 +109,7 @@ choose_wolfssl() {
 }
 
 # build FOLDER TYPE [cmake option]...: configures when that was not done yet, with the wolfSSL that was chosen, and builds
-# what has changed.
+# what has changed: everything, or what is in only=(TARGET...).
 build() {
     local folder=$1 type=$2 wolfssl=${SOTTO_WOLFSSL:-}
     shift 2
@@ -116,5 +117,5 @@ build() {
     cmake -S . -B "$folder" -DCMAKE_BUILD_TYPE="$type" -DSOTTO_WOLFSSL="$wolfssl" "$@" >"$folder.log" 2>&1 ||
         { cat "$folder.log" >&2; die "cmake could not configure $folder; its messages are above"; }
     rm -f "$folder.log"
-    cmake --build "$folder" -j "${JOBS:-2}" || die "the build in $folder failed; the compiler's messages are above"
+    cmake --build "$folder" -j "${JOBS:-2}" ${only[@]+--target "${only[@]}"} || die "the build in $folder failed; the compiler's messages are above"
 }
