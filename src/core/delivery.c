@@ -11,6 +11,9 @@
  * Those that wait were not sent yet, QoS 0 too, so that order is kept. Those in flight, QoS 1 and 2, stand in order of
  * sending until they are acknowledged; the part from `unsent` on has not been sent on this connection: after a
  * reconnect that is all of it, to be sent again with DUP and the same packet ids [MQTT-4.4.0-1].
+ *
+ * What is not on the straight way of a message at QoS 0 is kept out of the functions that are: they then need few
+ * registers and no frame on the stack.
  */
 #include "core_private.h"
 
@@ -22,7 +25,7 @@ static bool window_open(const struct session *n)
     return n->inflight < n->window && n->inflight_bytes < n->shard->b->limits.max_queued_bytes;
 }
 
-static bool may_send(const struct session *n, uint8_t qos)
+static inline bool may_send(const struct session *n, uint8_t qos)
 {
     const struct client *c = n->client;
     if (c == NULL || c->state != CLIENT_UP || c->connack_waits || c->out.bytes >= OUTPUT_HIGH)
@@ -196,7 +199,7 @@ static bool make_room(struct session *n, uint8_t qos, size_t size)
     return true;
 }
 
-static void enqueue(struct session *n, struct pub *p, const struct delivery *like)
+static __attribute__((noinline)) void enqueue(struct session *n, struct pub *p, const struct delivery *like)
 {
     struct shard *s = n->shard;
     struct message *m = pub_message(s, p);
@@ -222,7 +225,7 @@ static void enqueue(struct session *n, struct pub *p, const struct delivery *lik
 }
 
 /* QoS 1 and 2, with room in the window and in the output. */
-static void send_now(struct session *n, struct pub *p, const struct delivery *like)
+static __attribute__((noinline)) void send_now(struct session *n, struct pub *p, const struct delivery *like)
 {
     struct message *m = pub_message(n->shard, p);
     struct delivery *d = m != NULL ? ring_push_back(&n->deliveries) : NULL;
@@ -270,8 +273,8 @@ static bool counts(const struct session *n, const struct pub *p, const struct ma
  * A message that matches several subscriptions with identifiers carries them all [MQTT-3.3.4-3]: they stand in front of
  * the properties of a copy that is for this session only.
  */
-static void deliver_with_ids(struct session *n, const struct pub *p, const struct delivery *d, const struct match *m,
-                             uint32_t count)
+static __attribute__((noinline)) void deliver_with_ids(struct session *n, const struct pub *p, const struct delivery *d,
+                                                       const struct match *m, uint32_t count)
 {
     size_t cap = (size_t)count * 5 + p->props.n;
     uint8_t *props = mem_try_alloc(cap);
@@ -295,47 +298,67 @@ static void deliver_with_ids(struct session *n, const struct pub *p, const struc
     mem_free(props);
 }
 
-void session_deliver(struct session *n, struct pub *p, const struct match *m, uint32_t count)
+/* By what the session's user may receive, and for QoS 0 whether there is a client. */
+static inline bool may_have(const struct session *n, const struct pub *p, uint8_t qos)
 {
-    struct delivery d = {0};
-    uint32_t ids = 0;
-    bool wanted = false;
+    if (!rights_unlimited(n->rights, RIGHT_RECEIVE) && !rights_allow(n->rights, RIGHT_RECEIVE, session_id(n), p->topic))
+        return false;
+    return qos > 0 || (n->client != NULL && n->client->state == CLIENT_UP);
+}
+
+static inline uint8_t lower_qos(const struct sub_options *o, const struct pub *p)
+{
+    return o->qos < p->qos ? o->qos : p->qos;
+}
+
+/* Several subscriptions: the highest QoS, and whatever any of them wants. */
+static __attribute__((noinline)) void deliver_merged(struct session *n, struct pub *p, const struct match *m,
+                                                     uint32_t count)
+{
+    struct sub_options o = {0};
+    uint32_t wanted = 0, ids = 0;
     for (uint32_t i = 0; i < count; i++) {
         if (!counts(n, p, &m[i]))
             continue;
-        wanted = true;
-        d.qos = m[i].o.qos > d.qos ? m[i].o.qos : d.qos;
-        d.retain = d.retain || (m[i].o.retain_as_published && p->retain);
-        d.sub_id = m[i].o.id > 0 ? m[i].o.id : d.sub_id;
+        wanted++;
+        o.qos = m[i].o.qos > o.qos ? m[i].o.qos : o.qos;
+        o.retain_as_published |= m[i].o.retain_as_published;
+        o.id = m[i].o.id > 0 ? m[i].o.id : o.id;
         ids += m[i].o.id > 0;
     }
-    if (!wanted)
-        return;
-    d.qos = d.qos < p->qos ? d.qos : p->qos;
-    if (!rights_unlimited(n->rights, RIGHT_RECEIVE) && !rights_allow(n->rights, RIGHT_RECEIVE, session_id(n), p->topic))
-        return;
-    if (d.qos == 0 && (n->client == NULL || n->client->state != CLIENT_UP))
+    struct delivery d = {.qos = lower_qos(&o, p), .retain = o.retain_as_published && p->retain};
+    if (wanted == 0 || !may_have(n, p, d.qos))
         return;
     if (ids < 2) {
+        d.sub_id = o.id;
         deliver(n, p, &d);
     } else {
-        d.sub_id = 0;
         deliver_with_ids(n, p, &d, m, count);
     }
+}
+
+void session_deliver(struct session *n, struct pub *p, const struct match *m, uint32_t count)
+{
+    if (count > 1) {
+        deliver_merged(n, p, m, count);
+        return;
+    }
+    struct delivery d = {
+        .qos = lower_qos(&m->o, p), .retain = m->o.retain_as_published && p->retain, .sub_id = m->o.id};
+    if (counts(n, p, m) && may_have(n, p, d.qos))
+        deliver(n, p, &d);
 }
 
 enum offer session_offer(struct session *n, struct pub *p, const struct share_turn *t)
 {
     const struct sub_options *o = &t->to.o;
-    struct delivery d = {.qos = o->qos < p->qos ? o->qos : p->qos,
+    struct delivery d = {.qos = lower_qos(o, p),
                          .retain = o->retain_as_published && p->retain,
                          .sub_id = o->id,
                          .group = t->group,
                          .shared = true};
     size_t size = p->topic.n + p->props.n + p->payload.n;
-    if (!rights_unlimited(n->rights, RIGHT_RECEIVE) && !rights_allow(n->rights, RIGHT_RECEIVE, session_id(n), p->topic))
-        return OFFER_GONE;
-    if (d.qos == 0 && (n->client == NULL || n->client->state != CLIENT_UP))
+    if (!may_have(n, p, d.qos))
         return OFFER_GONE;
     if (!t->last && !may_send(n, d.qos) && !has_room(n, d.qos, size))
         return OFFER_FULL;
