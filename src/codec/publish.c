@@ -18,10 +18,28 @@ static __attribute__((noinline)) enum reason check_topic(const struct packet_pub
     return topic_name_valid(p->topic) ? REASON_SUCCESS : REASON_TOPIC_NAME_INVALID;
 }
 
+/* The usual sections: without properties, or with a topic alias alone. False: it has to be read as any other. */
+static bool read_usual_props(struct rd *r, struct props *p)
+{
+    if (rd_left(r) >= 1 && r->p[0] == 0) {
+        r->p++;
+        return true;
+    }
+    if (rd_left(r) < 4 || r->p[0] != 3 || r->p[1] != PROP_TOPIC_ALIAS || (r->p[2] | r->p[3]) == 0)
+        return false;
+    p->raw = bytes_of(r->p + 1, 3);
+    p->has = 1ull << PROP_TOPIC_ALIAS;
+    p->topic_alias = (uint16_t)(r->p[2] << 8 | r->p[3]);
+    r->p += 4;
+    return true;
+}
+
 /* What 5.0 has behind the packet id. */
 static __attribute__((noinline)) enum reason decode_rest5(struct rd r, struct packet_publish *p)
 {
-    enum reason why = props_decode(&r, PACKET_PUBLISH, &p->props);
+    enum reason why = REASON_SUCCESS;
+    if (!read_usual_props(&r, &p->props))
+        why = props_decode(&r, PACKET_PUBLISH, &p->props);
     p->payload = bytes_of(r.p, (size_t)(r.end - r.p));
     if (why != REASON_SUCCESS || name_is_plain(p->topic))
         return why;
@@ -132,7 +150,8 @@ static uint8_t *put_out_props(uint8_t *at, const struct publish_out *p, size_t n
 
 size_t publish_out_head(const struct publish_out *p, enum proto proto, uint8_t *out)
 {
-    size_t remaining = 2 + p->topic.n + (p->qos > 0 ? 2 : 0) + p->payload_n;
+    struct bytes topic = p->alias_known ? (struct bytes){NULL, 0} : p->topic;
+    size_t remaining = 2 + topic.n + (p->qos > 0 ? 2 : 0) + p->payload_n;
     size_t props = 0;
     if (proto == PROTO_5) {
         props = out_props_size(p);
@@ -145,7 +164,7 @@ size_t publish_out_head(const struct publish_out *p, enum proto proto, uint8_t *
     uint8_t *at = out;
     *at++ = (uint8_t)(PACKET_PUBLISH << 4 | (p->dup ? 8u : 0) | (unsigned)p->qos << 1 | (p->retain ? 1u : 0));
     at = put_varint(at, (uint32_t)remaining);
-    at = put_bytes(put_u16(at, (unsigned)p->topic.n), p->topic);
+    at = put_bytes(put_u16(at, (unsigned)topic.n), topic);
     if (p->qos > 0)
         at = put_u16(at, p->id);
     if (proto == PROTO_5)

@@ -312,6 +312,20 @@ void client_append(struct client *c, const void *p, size_t n)
     count_add(&c->shard->count.bytes_out, (int64_t)n);
 }
 
+void client_append_alias(struct client *c, struct bytes packet, size_t at, uint16_t alias)
+{
+    uint8_t *room = outq_reserve(&c->out, &c->shard->pool, packet.n);
+    if (room == NULL) {
+        client_cut(c, "no memory for its output");
+        return;
+    }
+    memcpy(room, packet.p, packet.n);
+    room[at] = (uint8_t)(alias >> 8);
+    room[at + 1] = (uint8_t)alias;
+    outq_commit(&c->out, packet.n);
+    count_add(&c->shard->count.bytes_out, (int64_t)packet.n);
+}
+
 void client_send(struct client *c, const struct packet *p)
 {
     uint8_t small[256];
@@ -346,20 +360,12 @@ static enum publish_result too_large(struct client *c, struct bytes topic, size_
 /* Writes the head of p into room; its size, or 0 when the packet is more than the client takes. */
 static size_t write_head(struct client *c, struct publish_out *p, uint8_t *room)
 {
-    /* None at QoS 2: mqtt.js 4 forgets the topic of such a message until PUBREL. */
-    if (c->v5 == NULL || c->v5->alias_out == NULL || p->qos == 2) {
-        size_t n = publish_out_head(p, c->proto, room);
-        return client_too_large(c, n + p->payload_n) ? 0 : n;
-    }
-    struct bytes topic = p->topic;
-    bool known;
-    p->alias = alias_out_choose(c->v5->alias_out, &c->shard->b->key, topic, &known);
-    if (known)
-        p->topic = (struct bytes){NULL, 0};
     size_t n = publish_out_head(p, c->proto, room);
     if (n == 0 || client_too_large(c, n + p->payload_n))
         return 0;
-    if (p->alias == 0 || known || alias_out_set(c->v5->alias_out, p->alias, topic))
+    if (p->alias == 0 || p->alias_known)
+        return n;
+    if (alias_out_set(c->v5->alias_out, p->alias, p->topic, hash_bytes(&c->shard->b->key, p->topic)))
         return n;
     p->alias = 0;
     return publish_out_head(p, c->proto, room);
@@ -376,13 +382,12 @@ static bool append_payload(struct client *c, const struct publish_out *p, const 
 static size_t append_long_head(struct client *c, struct publish_out *p, size_t bound, enum publish_result *result)
 {
     uint8_t *head = mem_try_alloc(bound);
-    struct bytes topic = p->topic;
     size_t n = 0;
     *result = PUBLISH_CLOSING;
     if (head == NULL)
         client_cut(c, "no memory for its output");
     else if ((n = write_head(c, p, head)) == 0)
-        *result = too_large(c, topic, bound + p->payload_n);
+        *result = too_large(c, p->topic, bound + p->payload_n);
     else
         client_append(c, head, n);
     mem_free(head);
@@ -394,10 +399,9 @@ enum publish_result client_publish(struct client *c, struct publish_out *p, cons
     size_t bound = PUBLISH_OUT_FIXED + p->topic.n + p->forward.n, n;
     uint8_t *room = bound <= OUTQ_ROOM ? outq_reserve(&c->out, &c->shard->pool, bound) : NULL;
     if (room != NULL) {
-        struct bytes topic = p->topic;
         n = write_head(c, p, room);
         if (n == 0)
-            return too_large(c, topic, bound + p->payload_n);
+            return too_large(c, p->topic, bound + p->payload_n);
         outq_commit(&c->out, n);
         count_add(&c->shard->count.bytes_out, (int64_t)n);
     } else {

@@ -139,11 +139,22 @@ static inline struct bytes message_payload(const struct message *m)
     return (struct bytes){m->blob != NULL ? m->blob->p : m->data + m->topic_n + m->props_n, m->payload_n};
 }
 
+/* Where a publisher's packet can go out as it came in. Always QoS 0 and not retained. */
+enum raw_form {
+    RAW_NONE,
+    RAW_3,     /* to 3.x */
+    RAW_5,     /* to 5.0 */
+    RAW_ALIAS, /* to 5.0: it has an alias, no topic and no other property. What the receiver calls the topic goes there
+                */
+};
+
 /* A publication on its way: views into the publisher's packet, and what was made of it so far. */
 struct pub {
     struct bytes topic, props, payload;
-    struct bytes raw; /* a whole packet, QoS 0, not retained, that can go out as it came in; or empty */
-    bool raw_props;   /* raw has a property section: it is of 5.0 */
+    struct bytes raw; /* the whole packet, where raw_form says that it can go out as it came in */
+    enum raw_form raw_form;
+    uint64_t hash;   /* of the topic: pub_hash */
+    uint64_t number; /* of the topic, in this shard's cache; 0: it isn't there */
     uint8_t qos;
     bool retain;
     msec expires;
@@ -152,6 +163,13 @@ struct pub {
     struct blob *blob;
 };
 
+/* The topic's hash by the broker's key. */
+static inline uint64_t pub_hash(const struct shard *s, struct pub *p)
+{
+    if (p->hash == 0)
+        p->hash = hash_bytes(&s->b->key, p->topic);
+    return p->hash;
+}
 /* The message of p (made on first need); NULL without memory. The reference stays p's. */
 struct message *pub_message(struct shard *s, struct pub *p);
 /* The payload as a blob (made on first need); NULL without memory. */
@@ -411,6 +429,8 @@ void client_refuse(struct client *c, enum reason reason, const char *why);
 void client_refuse_hint(struct client *c, enum reason reason, const char *why, const char *hint);
 /* Appends encoded bytes to the output; out of memory closes the connection. */
 void client_append(struct client *c, const void *p, size_t n);
+/* The same for a whole packet (at most OUTQ_ROOM bytes) in which `alias` takes the place of the two bytes at `at`. */
+void client_append_alias(struct client *c, struct bytes packet, size_t at, uint16_t alias);
 /* Encodes and appends a packet at once: for what never waits (CONNACK of a refusal, DISCONNECT). */
 void client_send(struct client *c, const struct packet *p);
 /* For what waits for no commit, but may not come before CONNACK [MQTT-3.2.0-1]. */
@@ -489,17 +509,22 @@ void will_due(struct session *n);
 void will_cancel(struct session *n);
 
 /* Sets an alias of the client; makes the table on first use. REASON_SUCCESS, or why not. */
-enum reason alias_in_set(struct alias_in **table, uint16_t alias, struct bytes topic);
-/* Empty: not set. */
-struct bytes alias_in_get(const struct alias_in *table, uint16_t alias);
+enum reason alias_in_set(struct alias_in **table, uint16_t alias, struct bytes topic, uint64_t hash);
+/* The topic, valid until it is set anew, and its hash. False: not set. */
+bool alias_in_get(const struct alias_in *table, uint16_t alias, struct bytes *topic, uint64_t *hash);
 void alias_in_free(struct alias_in *table);
+/* What a client shall know a topic by: 0 is no alias. known: it does already; else alias_out_set follows when the
+ * packet with the topic is on its way. */
+struct alias_choice {
+    uint16_t alias;
+    bool known;
+};
 /* NULL without memory. */
 struct alias_out *alias_out_new(uint16_t client_maximum);
-/* The alias to send with topic, 0 for none. known: the client has it already; else alias_out_set follows when the
- * packet is on its way. */
-uint16_t alias_out_choose(struct alias_out *t, const struct hash_key *key, struct bytes topic, bool *known);
+/* The alias to send with a topic. number: as in struct pub. */
+struct alias_choice alias_out_choose(struct alias_out *t, struct bytes topic, uint64_t hash, uint64_t number);
 /* False without memory: the alias must not be used. */
-bool alias_out_set(struct alias_out *t, uint16_t alias, struct bytes topic);
+bool alias_out_set(struct alias_out *t, uint16_t alias, struct bytes topic, uint64_t hash);
 void alias_out_free(struct alias_out *t);
 
 /*

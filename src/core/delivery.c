@@ -19,6 +19,9 @@
 
 #include <assert.h>
 
+/* A packet that goes out with another alias lies in one piece, so what is left of a chunk of output may stay unused. */
+#define ALIAS_RAW_MAX 512u
+
 /* May another one go into flight? A client of 5.0 names their number; in bytes, the queue's limit is theirs too. */
 static bool window_open(const struct session *n)
 {
@@ -91,15 +94,25 @@ static void say_expiry(struct publish_out *o, msec expires, msec now)
     o->expiry = o->has_expiry ? expiry_left(expires, now) : 0;
 }
 
+static bool has_aliases(const struct client *c)
+{
+    return c->v5 != NULL && c->v5->alias_out != NULL;
+}
+
 static enum publish_result send_publish(struct session *n, const struct delivery *d)
 {
     const struct message *m = d->msg;
+    const struct client *c = n->client;
+    struct alias_choice by = {0};
+    if (has_aliases(c) && d->qos < 2) /* mqtt.js 4 forgets the topic of a QoS 2 message until PUBREL */
+        by = alias_out_choose(c->v5->alias_out, message_topic(m), hash_bytes(&n->shard->b->key, message_topic(m)), 0);
     struct publish_out o;
     o.topic = message_topic(m);
     o.forward = message_props(m);
     o.payload_n = m->payload_n;
     o.sub_id = d->sub_id;
-    o.alias = 0;
+    o.alias = by.alias;
+    o.alias_known = by.known;
     o.id = d->id;
     o.qos = d->qos;
     o.retain = d->retain;
@@ -108,36 +121,52 @@ static enum publish_result send_publish(struct session *n, const struct delivery
     return client_publish(n->client, &o, message_payload(m).p, m->blob);
 }
 
-/* Can p go out as it came in? */
-static bool as_it_came(const struct client *c, const struct pub *p, const struct delivery *d)
+/* Sends p at QoS 0 in a packet of its own. */
+static __attribute__((noinline)) void send_anew(struct session *n, const struct pub *p, const struct delivery *d,
+                                                struct alias_choice by)
 {
-    if (p->raw.n == 0 || d->retain || d->sub_id > 0 || p->raw_props != (c->v5 != NULL))
-        return false;
-    return c->v5 == NULL || (c->v5->alias_out == NULL && p->raw.n <= c->v5->max_packet);
-}
-
-/* Sends p in the turn of its arrival, at QoS 0: from the publisher's packet into the output. */
-static void send_view(struct session *n, const struct pub *p, const struct delivery *d)
-{
-    struct client *c = n->client;
-    if (as_it_came(c, p, d)) {
-        client_append(c, p->raw.p, p->raw.n);
-        count_add(&n->shard->count.sent, 1);
-        client_wake(c);
-        return;
-    }
     struct publish_out o;
     o.topic = p->topic;
     o.forward = p->props;
     o.payload_n = p->payload.n;
     o.sub_id = d->sub_id;
-    o.alias = 0;
+    o.alias = by.alias;
+    o.alias_known = by.known;
     o.id = 0;
     o.qos = 0;
     o.retain = d->retain;
     o.dup = false;
     say_expiry(&o, p->expires, n->shard->now);
-    client_publish(c, &o, p->payload.p, p->blob);
+    client_publish(n->client, &o, p->payload.p, p->blob);
+}
+
+/* The form that a packet must have to go out as it came in to a client which knows its topic so. */
+static enum raw_form form_for(const struct client *c, struct alias_choice by)
+{
+    if (c->v5 == NULL)
+        return RAW_3;
+    return by.alias == 0 ? RAW_5 : by.known ? RAW_ALIAS : RAW_NONE;
+}
+
+/* Sends p in the turn of its arrival, at QoS 0: from the publisher's packet into the output. */
+static void send_view(struct session *n, struct pub *p, const struct delivery *d)
+{
+    struct client *c = n->client;
+    struct alias_choice by = {0};
+    if (has_aliases(c))
+        by = alias_out_choose(c->v5->alias_out, p->topic, pub_hash(n->shard, p), p->number);
+    enum raw_form form = p->raw_form;
+    if (form == RAW_NONE || form != form_for(c, by) || d->sub_id > 0 || client_too_large(c, p->raw.n) ||
+        (form == RAW_ALIAS && p->raw.n > ALIAS_RAW_MAX)) {
+        send_anew(n, p, d, by);
+        return;
+    }
+    if (form == RAW_ALIAS)
+        client_append_alias(c, p->raw, p->raw.n - p->payload.n - 2, by.alias);
+    else
+        client_append(c, p->raw.p, p->raw.n);
+    count_add(&c->shard->count.sent, 1);
+    client_wake(c);
 }
 
 static void lose(struct session *n, const char *why)
@@ -289,7 +318,7 @@ static __attribute__((noinline)) void deliver_with_ids(struct session *n, const 
     wr_bytes(&w, p->props.p, p->props.n);
     assert(!w.bad);
     struct pub own = *p;
-    own.raw = (struct bytes){NULL, 0};
+    own.raw_form = RAW_NONE;
     own.props = bytes_of(props, (size_t)(w.p - props));
     own.msg = NULL;
     own.blob = p->blob != NULL ? blob_ref(p->blob) : NULL;

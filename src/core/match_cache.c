@@ -36,6 +36,7 @@ struct match_cache {
     struct hash_key key;
     struct matches scratch;
     size_t bytes;
+    uint64_t topics; /* numbers given out */
     uint32_t hand;
     uint32_t seen[CACHE_ENTRIES]; /* by low bits of the hash: the high half of it; 0: nothing */
     struct entry v[CACHE_ENTRIES];
@@ -143,6 +144,7 @@ static void keep(struct match_cache *c, uint64_t hash, uint64_t generation, stru
         return;
     }
     memcpy(copy, topic.p, topic.n);
+    m.topic = ++c->topics;
     *e = (struct entry){hash, generation, copy, (uint32_t)topic.n, true, m};
     c->bytes += entry_bytes(e);
 }
@@ -189,14 +191,18 @@ static __attribute__((noinline)) const struct matches *make(struct match_cache *
     return &c->scratch;
 }
 
-const struct matches *match_cache_get(struct match_cache *c, struct bytes topic)
+const struct matches *match_cache_find(struct match_cache *c, struct bytes topic, uint64_t hash)
 {
     /* Loaded before the index is asked: a change in between makes the entry outdated, never wrong. */
     uint64_t generation = index_generation(c->x);
-    uint64_t hash = hash_bytes(&c->key, topic);
     struct entry *e = find(c, hash, topic);
     if (e == NULL || e->generation != generation)
         return make(c, e, hash, generation, topic);
     e->used = true;
     return &e->m;
+}
+
+const struct matches *match_cache_get(struct match_cache *c, struct bytes topic)
+{
+    return match_cache_find(c, topic, hash_bytes(&c->key, topic));
 }

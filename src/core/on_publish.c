@@ -25,12 +25,13 @@ static bool too_deep(const struct client *c, struct bytes topic)
     return topic.n >= max && topic_levels(topic) > max;
 }
 
-/* A packet that can go out as it came in: QoS 0, not retained, with a length of the usual form. */
-static struct bytes reusable(const struct frame *f)
+/* A packet can go out as it came in at QoS 0, not retained, with a length of the usual form. */
+static enum raw_form raw_form(const struct client *c, const struct frame *f)
 {
-    return (f->flags & 0x0f) == 0 && f->raw.n == 1 + varint_size((uint32_t)f->body.n) + f->body.n
-               ? f->raw
-               : (struct bytes){NULL, 0};
+    size_t length = f->raw.n - f->body.n - 1;
+    if ((f->flags & 0x0f) != 0 || (length > 1 && length != varint_size((uint32_t)f->body.n)))
+        return RAW_NONE;
+    return c->v5 != NULL ? RAW_5 : RAW_3;
 }
 
 /* QoS 2 of a session that is stored: routed after the commit which allows PUBREC, so that a crash can't make it twice.
@@ -98,8 +99,9 @@ static bool read_publish(struct client *c, const struct frame *f, struct packet_
     pub->topic = p->topic;
     pub->payload = p->payload;
     pub->props = (struct bytes){NULL, 0};
-    pub->raw = reusable(f);
-    pub->raw_props = proto_traits(c->proto)->own_terms;
+    pub->raw = f->raw;
+    pub->raw_form = raw_form(c, f);
+    pub->hash = pub->number = 0;
     pub->qos = p->qos;
     pub->retain = p->retain;
     pub->expires = MSEC_NEVER;

@@ -5,7 +5,8 @@
  */
 #include "core_private.h"
 
-#define HOP (1ull << PROP_TOPIC_ALIAS | 1ull << PROP_MESSAGE_EXPIRY)
+#define ALIAS (1ull << PROP_TOPIC_ALIAS)
+#define HOP (ALIAS | 1ull << PROP_MESSAGE_EXPIRY)
 
 bool props_too_many(const struct shard *s, const struct props *p)
 {
@@ -16,6 +17,9 @@ bool props_without(struct shard *s, struct bytes raw, uint64_t has, uint64_t dro
 {
     *out = raw;
     if ((has & drop) == 0)
+        return true;
+    out->n = 0;
+    if ((has & ~drop) == 0)
         return true;
     uint8_t *copy = shard_scratch(s, raw.n);
     if (copy == NULL)
@@ -38,18 +42,30 @@ uint32_t expiry_left(msec expires, msec now)
     return expires > now ? (uint32_t)((expires - now + 999) / 1000) : 0;
 }
 
-/* The topic, by its alias or with one from now on. */
-static enum reason take_alias(struct client *c, const struct packet_publish *p, struct pub *pub)
+/* The topic, by its alias or with one from now on. False: refused. */
+static bool take_alias(struct client *c, const struct packet_publish *p, struct pub *pub)
 {
-    if (p->topic.n > 0)
-        return alias_in_set(&c->v5->alias_in, p->props.topic_alias, p->topic);
-    if (p->props.topic_alias > ALIAS_IN_MAX)
-        return REASON_TOPIC_ALIAS_INVALID;
-    pub->topic = alias_in_get(c->v5->alias_in, p->props.topic_alias);
-    return pub->topic.n > 0 ? REASON_SUCCESS : REASON_PROTOCOL_ERROR;
+    uint16_t alias = p->props.topic_alias;
+    if (p->topic.n == 0 && alias_in_get(c->v5->alias_in, alias, &pub->topic, &pub->hash)) {
+        pub->raw_form = pub->raw_form == RAW_5 ? RAW_ALIAS : RAW_NONE;
+        return true;
+    }
+    pub->raw_form = RAW_NONE;
+    enum reason r = p->topic.n > 0         ? alias_in_set(&c->v5->alias_in, alias, p->topic, pub_hash(c->shard, pub))
+                    : alias > ALIAS_IN_MAX ? REASON_TOPIC_ALIAS_INVALID
+                                           : REASON_PROTOCOL_ERROR;
+    if (r == REASON_SUCCESS)
+        return true;
+    client_refuse(c, r,
+                  r == REASON_TOPIC_ALIAS_INVALID ? "a topic alias over the maximum"
+                  : r == REASON_PROTOCOL_ERROR    ? "a topic alias that was never set"
+                  : r == REASON_QUOTA_EXCEEDED    ? "its topic aliases are too long in all"
+                                                  : "no memory");
+    return false;
 }
 
-bool publish_terms(struct client *c, const struct packet_publish *p, struct pub *pub)
+/* There are other properties than an alias. False: refused. */
+static bool take_others(struct client *c, const struct packet_publish *p, struct pub *pub)
 {
     struct shard *s = c->shard;
     if (props_too_many(s, &p->props)) {
@@ -61,21 +77,19 @@ bool publish_terms(struct client *c, const struct packet_publish *p, struct pub 
         client_refuse(c, REASON_PROTOCOL_ERROR, "a subscription identifier in a PUBLISH of a client");
         return false;
     }
-    enum reason r = props_has(&p->props, PROP_TOPIC_ALIAS) ? take_alias(c, p, pub) : REASON_SUCCESS;
-    if (r != REASON_SUCCESS) {
-        client_refuse(c, r,
-                      r == REASON_TOPIC_ALIAS_INVALID ? "a topic alias over the maximum"
-                      : r == REASON_PROTOCOL_ERROR    ? "a topic alias that was never set"
-                      : r == REASON_QUOTA_EXCEEDED    ? "its topic aliases are too long in all"
-                                                      : "no memory");
-        return false;
-    }
     if (props_has(&p->props, PROP_MESSAGE_EXPIRY))
         pub->expires = s->now + (msec)p->props.message_expiry * 1000;
     if ((p->props.has & HOP) != 0)
-        pub->raw = (struct bytes){NULL, 0};
+        pub->raw_form = RAW_NONE;
     if (props_without(s, p->props.raw, p->props.has, HOP, &pub->props))
         return true;
     client_refuse(c, REASON_SERVER_UNAVAILABLE, "no memory");
     return false;
+}
+
+bool publish_terms(struct client *c, const struct packet_publish *p, struct pub *pub)
+{
+    if (props_has(&p->props, PROP_TOPIC_ALIAS) && !take_alias(c, p, pub))
+        return false;
+    return p->props.has == ALIAS || take_others(c, p, pub);
 }

@@ -63,10 +63,10 @@ bool route(struct shard *s, struct pub *p)
     if (p->retain) {
         retained_write_lock(s->b->retained);
         keep_retained(s, p);
-        all = match_cache_get(s->cache, p->topic);
+        all = match_cache_find(s->cache, p->topic, pub_hash(s, p));
         retained_unlock(s->b->retained);
     } else {
-        all = match_cache_get(s->cache, p->topic);
+        all = match_cache_find(s->cache, p->topic, pub_hash(s, p));
     }
     if (all == NULL) {
         count_add(&s->count.dropped, 1);
@@ -74,6 +74,7 @@ bool route(struct shard *s, struct pub *p)
                   LF_BYTES("topic", p->topic));
         return false;
     }
+    p->number = all->topic;
     const struct match *m = all->v;
     if (all->n + all->shared_n > 1 && p->payload.n >= SHARE_FROM)
         (void)pub_blob(p); /* without memory for it, each receiver gets a copy */

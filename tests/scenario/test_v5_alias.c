@@ -79,9 +79,12 @@ static void alias_out_of_range__MQTT5_3_3_2_8__MQTT5_3_3_2_9(void **state)
         send_alias(a, "t", "x", 1, 1, bad[i]);
         rig_expect_ended(a, REASON_TOPIC_ALIAS_INVALID);
     }
-    struct peer *a = rig_clean(r, "a");
-    rig_send_hex(a, "30 07 00 01 74 03 23 00 00");
-    rig_expect_ended(a, REASON_TOPIC_ALIAS_INVALID);
+    static const char *const none[] = {"30 07 00 01 74 03 23 00 00", "30 06 00 00 03 23 00 00"};
+    for (size_t i = 0; i < 2; i++) {
+        struct peer *a = rig_clean(r, "a");
+        rig_send_hex(a, none[i]);
+        rig_expect_ended(a, REASON_TOPIC_ALIAS_INVALID);
+    }
 }
 
 static void alias_that_nobody_gave(void **state)
@@ -259,6 +262,91 @@ static void aliases_and_a_small_packet_size(void **state)
     assert_true(n > 0);
 }
 
+/*
+ * From who sends by alias, by topic and in 3.1.1, to who has few aliases, enough, none, an identifier, or 3.1.1: small
+ * packets and large ones, the same topic again or another one.
+ */
+static void messages_cross_whatever_each_side_uses(void **state)
+{
+    enum { TOPICS = 9, FROM = 3, TO = 5 };
+    static const uint16_t sizes[] = {1, 40, 470, 600, 5000};
+    static char payload[5001];
+    struct rig *r = *state;
+    struct peer *from[FROM] = {rig_clean(r, "alias"), rig_clean(r, "topic"),
+                               rig_connect(r, .id = "p311", .clean = true, .proto = PROTO_311)};
+    struct peer *to[TO] = {with_aliases(r, "few", 3, false), with_aliases(r, "enough", 100, false),
+                           rig_clean(r, "none"), with_aliases(r, "id", 100, false),
+                           rig_connect(r, .id = "s311", .clean = true, .proto = PROTO_311)};
+    for (unsigned i = 0; i < TO; i++)
+        if (i != 3)
+            rig_subscribe(to[i], 1, "a/#:1");
+    struct packet suback;
+    rig_send_subscribe_id(to[3], 1, "a/#:1", 7);
+    rig_expect_packet(to[3], PACKET_SUBACK, &suback);
+    srand(5);
+    unsigned topic = 0;
+    bool set[TOPICS] = {false};
+    for (unsigned i = 0; i < 600; i++) {
+        char name[40];
+        size_t size = sizes[(unsigned)rand() % (i % 10 > 0 ? 3 : 5)];
+        unsigned who = (unsigned)rand() % FROM;
+        topic = rand() % 3 > 0 ? topic : (unsigned)rand() % TOPICS;
+        snprintf(name, sizeof(name), "a/topic/of/some/length/%u", topic);
+        memset(payload, 'a' + (int)(i % 26), size);
+        payload[size] = 0;
+        if (who == 0)
+            send_alias(from[0], set[topic] ? "" : name, payload, 0, 0, (uint16_t)(64 - topic));
+        else
+            rig_send_publish(from[who], name, payload, 0, false, 0);
+        set[topic] |= who == 0;
+        for (unsigned j = 0; j < TO; j++) {
+            struct packet got;
+            expect_message(to[j], name, payload, &got);
+            assert_int_equal(got.publish.props.sub_id_count, j == 3);
+        }
+    }
+    for (unsigned j = 0; j < TO; j++)
+        rig_expect_nothing(to[j]);
+}
+
+/* What another property asks for is not lost beside an alias, nor RETAIN where a subscriber wants it. */
+static void alias_beside_other_properties(void **state)
+{
+    struct rig *r = *state;
+    struct peer *p = rig_clean(r, "p"), *a = with_aliases(r, "a", 5, false), *w = rig_clean(r, "w");
+    rig_subscribe(a, 1, "t/long:0p");
+    rig_subscribe(w, 1, "t/long:0p");
+    send_alias(p, "t/long", "1", 0, 0, 9);
+    struct props props = {.has = RIG_HAS(TOPIC_ALIAS) | RIG_HAS(CONTENT_TYPE) | RIG_HAS(MESSAGE_EXPIRY),
+                          .topic_alias = 9,
+                          .content_type = bytes_str("text"),
+                          .message_expiry = 100};
+    for (unsigned i = 0; i < 3; i++) {
+        struct packet got;
+        rig_send_publish_props(p, "", "2", 0, i == 1, 0, &props);
+        if (i == 0) {
+            rig_take(a, "t/long", "1", 0, false, false);
+            rig_take(w, "t/long", "1", 0, false, false);
+        }
+        for (unsigned j = 0; j < 2; j++) {
+            expect_message(j == 0 ? a : w, "t/long", "2", &got);
+            assert_int_equal(got.publish.retain, i == 1);
+            assert_true(props_has(&got.publish.props, PROP_CONTENT_TYPE));
+            assert_int_equal(got.publish.props.message_expiry, 100);
+        }
+    }
+    /* The alias first, and another property between it and the payload. */
+    static const uint8_t user[] = {0x30, 14, 0, 0, 10, 0x23, 0, 9, 0x26, 0, 1, 'k', 0, 1, 'v', '3'};
+    for (unsigned j = 0; j < 2; j++) {
+        struct packet got;
+        rig_send_bytes(p, user, sizeof(user));
+        for (unsigned i = 0; i < 2; i++) {
+            expect_message(i == 0 ? a : w, "t/long", "3", &got);
+            rig_expect_user_props(&got.publish.props, "k=v");
+        }
+    }
+}
+
 int main(void)
 {
     static const struct rig_test tests[] = {
@@ -274,6 +362,8 @@ int main(void)
         RIG_TEST_IN(server_uses_aliases_where_it_may__MQTT5_3_1_2_26__MQTT5_3_3_2_11, RIG_5),
         RIG_TEST_IN(server_begins_anew_with_each_connection__MQTT5_3_3_2_7, RIG_5),
         RIG_TEST_IN(aliases_and_a_small_packet_size, RIG_5),
+        RIG_TEST_IN(messages_cross_whatever_each_side_uses, RIG_5),
+        RIG_TEST_IN(alias_beside_other_properties, RIG_5),
     };
     return RIG_MAIN(tests);
 }

@@ -277,7 +277,7 @@ size_t publish_encode_head(const struct packet_publish *p, enum proto proto, uin
  * and what the broker says itself stands beside it.
  */
 struct publish_out {
-    struct bytes topic;   /* empty where the alias says it all */
+    struct bytes topic;
     struct bytes forward; /* 5.0: properties to pass on: no expiry, no alias; subscription identifiers are fine */
     size_t payload_n;
     uint32_t sub_id; /* 0: none */
@@ -286,6 +286,7 @@ struct publish_out {
     uint16_t id;     /* 0 at QoS 0 */
     uint8_t qos;
     bool retain, dup, has_expiry;
+    bool alias_known; /* the alias stands for the topic, which is left out */
 };
 
 /* The most that publish_out_head writes besides the topic and the properties that are passed on. */

@@ -85,6 +85,7 @@ struct matches {
     struct match *v;
     struct share_members **shared;
     uint32_t n, cap, shared_n, shared_cap;
+    uint64_t topic; /* in answers that a cache holds: its number for this topic, never of another one; else 0 */
 };
 
 void matches_init(struct matches *m);
@@ -103,3 +104,5 @@ struct match_cache *match_cache_new(struct index *x, const struct hash_key *key)
 void match_cache_free(struct match_cache *c);
 /* The matches of topic, now. Valid until the next call. NULL without memory. */
 const struct matches *match_cache_get(struct match_cache *c, struct bytes topic);
+/* The same, where hash_bytes(key, topic) is known already. */
+const struct matches *match_cache_find(struct match_cache *c, struct bytes topic, uint64_t hash);
