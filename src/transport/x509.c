@@ -155,7 +155,7 @@ static void read_usage(struct x509 *c, struct rd *r)
 {
     struct rd in = rd_of(der_expect(r, DER_BIT_STRING).body);
     rd_u8(&in);
-    uint8_t bits = rd_u8(&in);
+    unsigned bits = rd_u8(&in);
     for (unsigned i = 0; i < 8; i++)
         c->usage |= (bits >> (7 - i) & 1u) << i;
     c->has_usage = true;
