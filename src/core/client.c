@@ -94,6 +94,15 @@ static void on_pingreq(struct client *c, const struct packet *p)
     client_reply(c, &(struct packet){.type = PACKET_PINGRESP});
 }
 
+/* Nothing more is given to it, by groups neither. */
+static void begin_closing(struct client *c)
+{
+    c->state = CLIENT_CLOSING;
+    if (c->session != NULL)
+        session_show(c->session);
+    client_wake(c);
+}
+
 /* A session that was to end with its connection can't be kept after all [MQTT-3.14.2.2.2]. False: refused. */
 static bool change_expiry(struct client *c, uint32_t expiry)
 {
@@ -118,9 +127,8 @@ static void on_disconnect(struct client *c, const struct packet *p)
         will_free(c->will);
         c->will = NULL;
     }
-    c->state = CLIENT_CLOSING;
     c->end_why = p->end.reason == REASON_SUCCESS ? "disconnected by the client" : reason_name(p->end.reason);
-    client_wake(c);
+    begin_closing(c);
 }
 
 typedef void (*handler)(struct client *c, const struct packet *p);
@@ -485,8 +493,7 @@ static void end(struct client *c, enum reason reason, const char *why, const cha
     c->end_reason = reason;
     c->end_why = why;
     c->end_hint = hint;
-    c->state = CLIENT_CLOSING;
-    client_wake(c);
+    begin_closing(c);
 }
 
 void client_refuse_hint(struct client *c, enum reason reason, const char *why, const char *hint)
