@@ -51,6 +51,11 @@
 #define ALIAS_IN_BYTES (64u * 1024)
 #define ALIAS_OUT_MAX 32u
 #define ALIAS_OUT_TOPIC 1024u /* a longer topic gets none: we keep what we set */
+/* What a session's filters may take in all: so much for each subscription that it may have, and so much beside. A
+ * filter counts with its length and so much a level. */
+#define FILTER_BYTES 1024u
+#define FILTERS_BESIDE (64u * 1024)
+#define FILTER_LEVEL 64u
 /* Properties of one packet, in bytes: one of full length, and more. */
 #define PROPS_MAX (128u * 1024)
 /* Expired retained messages are looked for so often, ms, and so many are deleted in one hold of the lock. */
@@ -222,6 +227,7 @@ struct session {
     struct subscription *subs;
     struct share_hint *hint; /* NULL: never had a shared subscription */
     uint32_t subs_n, subs_cap;
+    size_t subs_bytes;      /* what their filters count for */
     struct ring deliveries; /* struct delivery: those in flight, in order of sending, then those that wait */
     uint32_t inflight;      /* how many are in flight */
     uint32_t unsent;        /* index of the first in-flight delivery that this connection has not been sent yet */
@@ -267,7 +273,12 @@ void session_free(struct session *s);
 void session_detach(struct session *s);
 /* Remembers a subscription made in the index. False without memory. */
 bool session_add_sub(struct session *s, struct subscription sub);
+/* Before it is taken out of the index. */
 void session_drop_sub(struct session *s, struct subscription sub);
+/* May it have another subscription, to this filter? */
+bool session_may_add_sub(const struct session *s, struct bytes filter);
+/* What a subscription counts for in subs_bytes. */
+size_t subscription_bytes(struct subscription sub);
 /* SHARE_READY and SHARE_ROOM, as they are now. */
 unsigned session_takes(const struct session *s);
 /* How it fares, for those who choose among the members of its groups. */

@@ -130,7 +130,7 @@ static enum reason subscribe_one(struct client *c, const struct filter_request *
     enum reason r = check_filter(c, f, &share);
     if (r != REASON_SUCCESS)
         return r;
-    if (n->subs_n >= c->shard->b->limits.max_subscriptions && !has_subscription(n, f, &share))
+    if (!session_may_add_sub(n, f->filter) && !has_subscription(n, f, &share))
         return REASON_QUOTA_EXCEEDED;
     struct sub_options o = {
         .id = sub_id, .qos = f->qos, .no_local = f->no_local, .retain_as_published = f->retain_as_published};
@@ -147,7 +147,7 @@ static const char *refusal_in_words(enum reason r, struct bytes filter, const ch
         return "no subscribe rule of the user contains it whole, or a deny rule does";
     case REASON_QUOTA_EXCEEDED:
         *hint = "raise max_subscriptions in [limits], or let the client subscribe to fewer, wider filters";
-        return "its session has as many subscriptions as it may";
+        return "its session has as many subscriptions, or as long ones, as it may";
     case REASON_TOPIC_FILTER_INVALID:
         if (!filter_valid(filter) || share_parse(filter, &share) < 0)
             return "it is not a valid topic filter";

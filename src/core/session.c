@@ -105,6 +105,23 @@ void session_detach(struct session *n)
                   &(struct store_record){.kind = STORE_SESSION, .expiry = n->expiry, .user = rights_user(n->rights)});
 }
 
+static size_t filter_bytes(struct bytes filter)
+{
+    return filter.n + (size_t)FILTER_LEVEL * topic_levels(filter);
+}
+
+size_t subscription_bytes(struct subscription sub)
+{
+    return sub.node != NULL ? filter_bytes(index_node_filter(sub.node))
+                            : filter_bytes(share_filter(sub.group)) + share_name(sub.group).n;
+}
+
+bool session_may_add_sub(const struct session *n, struct bytes filter)
+{
+    size_t max = n->shard->b->limits.max_subscriptions;
+    return n->subs_n < max && n->subs_bytes + filter_bytes(filter) <= max * FILTER_BYTES + FILTERS_BESIDE;
+}
+
 bool session_add_sub(struct session *n, struct subscription sub)
 {
     if (n->subs_n == n->subs_cap) {
@@ -116,6 +133,7 @@ bool session_add_sub(struct session *n, struct subscription sub)
         n->subs_cap = cap;
     }
     n->subs[n->subs_n++] = sub;
+    n->subs_bytes += subscription_bytes(sub);
     count_add(&n->shard->count.subscriptions, 1);
     return true;
 }
@@ -126,6 +144,7 @@ void session_drop_sub(struct session *n, struct subscription sub)
     while (i < n->subs_n && (n->subs[i].node != sub.node || n->subs[i].group != sub.group))
         i++;
     assert(i < n->subs_n);
+    n->subs_bytes -= subscription_bytes(sub);
     n->subs[i] = n->subs[--n->subs_n];
     count_add(&n->shard->count.subscriptions, -1);
 }

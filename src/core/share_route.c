@@ -57,6 +57,7 @@ static void leave_groups(struct session *n)
         struct subscription sub = n->subs[i];
         if (sub.group == NULL)
             continue;
+        n->subs_bytes -= subscription_bytes(sub);
         n->subs[i] = n->subs[--n->subs_n];
         index_remove_shared(n->shard->b->index, sub.group, n->h);
     }

@@ -181,6 +181,55 @@ static void answer_over_the_clients_maximum(void **state)
     free(names);
 }
 
+static void hundred_subscriptions(struct limits *l)
+{
+    l->max_subscriptions = 100;
+}
+
+/* Filters count with what they take: 100 KiB are for a hundred, and 64 KiB beside. */
+static void long_filters_count_for_more(void **state)
+{
+    static char filters[4][60010];
+    struct rig *r = *state;
+    struct peer *c = rig_clean(r, "a");
+    for (unsigned i = 0; i < 4; i++) {
+        memset(filters[i], 'x', 60000);
+        snprintf(filters[i] + 60000, 10, "%s%u:1", i % 2 == 0 ? "" : "/+/", i);
+    }
+    rig_subscribe(c, 1, filters[0]);
+    rig_subscribe(c, 1, filters[1]);
+    rig_send_subscribe(c, 2, filters[2]);
+    rig_expect_suback(c, 2, "97");
+    rig_subscribe(c, 3, filters[0]); /* what it has costs no more */
+    rig_subscribe(c, 4, "t:0");
+    strrchr(filters[0], ':')[0] = '\0';
+    rig_unsubscribe(c, 5, filters[0]);
+    rig_subscribe(c, 6, filters[3]);
+}
+
+static void deep_filters_count_for_more(void **state)
+{
+    struct rig *r = *state;
+    for (unsigned shared = 0; shared < 2; shared++) {
+        struct peer *c = rig_clean(r, "a");
+        size_t before = mem_in_use(), granted = 0;
+        for (unsigned i = 0; i < 100; i++) {
+            char filter[500];
+            struct packet p;
+            size_t n = (size_t)snprintf(filter, sizeof(filter), "%s%u", shared ? "$share/g/" : "", i);
+            while (n < 390)
+                n += (size_t)snprintf(filter + n, sizeof(filter) - n, "/x");
+            snprintf(filter + n, sizeof(filter) - n, "/+:0");
+            rig_send_subscribe(c, 1, filter);
+            rig_expect_packet(c, PACKET_SUBACK, &p);
+            granted += p.suback.codes.p[0] == 0;
+        }
+        assert_in_range(granted, 10, 20);
+        assert_in_range(mem_in_use() - before, 1, 800 * 1024);
+        rig_drop(c);
+    }
+}
+
 /* A CONNECT that is refused, at last for the size of its CONNACK, leaves no will. */
 static void refused_connect_has_no_will(void **state)
 {
@@ -204,6 +253,8 @@ int main(void)
         RIG_TEST_LIMITS(large_message_still_goes, RIG_WHOLE, tiny_bytes),
         RIG_TEST_IN(long_topics_get_no_alias, RIG_5),
         RIG_TEST_IN(answer_over_the_clients_maximum, RIG_5),
+        RIG_TEST_LIMITS(long_filters_count_for_more, RIG_WHOLE, hundred_subscriptions),
+        RIG_TEST_LIMITS(deep_filters_count_for_more, RIG_WHOLE, hundred_subscriptions),
         RIG_TEST_IN(refused_connect_has_no_will, RIG_5),
     };
     return RIG_MAIN(tests);
