@@ -137,6 +137,7 @@ static void speaking_5(struct script *s)
     rig_run(s->r);
     rig_send_auth(s->peers[2], REASON_CONTINUE_AUTHENTICATION, "toy", "yes");
     rig_send_subscribe_id(a, 1, "t/#:2p $share/g/t/+:1", 1);
+    rig_send_subscribe_id(a, 2, "+/1:1 t/1:0", 7);
     rig_send_subscribe_id(b, 1, "t/1:1 $share/g/t/+:2", 200);
     rig_run(s->r);
     for (uint16_t i = 0; i < 12; i++) {
@@ -150,6 +151,27 @@ static void speaking_5(struct script *s)
     rig_run(s->r);
     rig_drop(s->peers[s->n - 1]);
     rig_advance(s->r, 6000);
+}
+
+/* Members of groups that leave with what they were given. */
+static void sharing(struct script *s)
+{
+    struct peer *a = opens(s, "a", true), *b = opens(s, "b", false), *c = opens(s, "c", true);
+    rig_send_subscribe(a, 1, "$share/g/t:1 $share/h/t:2");
+    rig_send_subscribe(b, 1, "$share/g/t:2 t:1");
+    rig_send_subscribe(c, 1, "$share/g/t:1 $share/g/+:0");
+    rig_run(s->r);
+    for (uint16_t i = 1; i < 14; i++)
+        rig_send_publish(b, "t", "xxxx", (uint8_t)(i % 3), false, i % 3 > 0 ? i : 0);
+    rig_run(s->r);
+    rig_send_unsubscribe(c, 2, "$share/g/+");
+    rig_drop(a);
+    rig_drop(c);
+    c = opens(s, "c", false);
+    rig_send_subscribe(c, 1, "$share/g/t:2 $share/h/t:2");
+    rig_run(s->r);
+    rig_drop(b);
+    opens(s, "b", true);
 }
 
 static void look_at_packet(const struct packet *p)
@@ -250,6 +272,11 @@ static void memory_fails_while_resuming(void **state)
     each_allocation_fails_once(*state, resuming);
 }
 
+static void memory_fails_while_sharing(void **state)
+{
+    each_allocation_fails_once(*state, sharing);
+}
+
 static void memory_fails_in_5(void **state)
 {
     each_allocation_fails_once(*state, speaking_5);
@@ -298,7 +325,7 @@ int main(void)
         RIG_TEST_IN(memory_fails_while_connecting, RIG_WHOLE), RIG_TEST_IN(memory_fails_while_subscribing, RIG_WHOLE),
         RIG_TEST_IN(memory_fails_while_publishing, RIG_WHOLE), RIG_TEST_IN(memory_fails_while_retaining, RIG_WHOLE),
         RIG_TEST_IN(memory_fails_while_resuming, RIG_WHOLE),   RIG_TEST_IN(qos_2_stays_exactly_once, RIG_WHOLE),
-        RIG_TEST_IN(memory_fails_in_5, RIG_WHOLE | RIG_5),
+        RIG_TEST_IN(memory_fails_while_sharing, RIG_WHOLE),    RIG_TEST_IN(memory_fails_in_5, RIG_WHOLE | RIG_5),
     };
     return RIG_MAIN(tests);
 }

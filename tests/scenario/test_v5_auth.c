@@ -2,6 +2,8 @@
 /* Enhanced authentication: the exchange of AUTH packets, with the rig's method "toy" (see rig.h). */
 #include "v5.h"
 
+#include "sotto/base/mem.h"
+
 static struct peer *begins(struct rig *r, const char *id, const char *method, const char *name)
 {
     struct props props = {.has =
@@ -248,6 +250,90 @@ static void auth_fits(void **state)
     }
 }
 
+/* What the client has to hear and doesn't take can't be left out. */
+static void auth_that_does_not_fit(void **state)
+{
+    struct rig *r = *state;
+    static const char name[] = "ann-of-the-very-long-name-that-is-asked-back-in-full-length-and-more";
+    struct props props = {.has = RIG_HAS(AUTH_METHOD) | RIG_HAS(AUTH_DATA) | RIG_HAS(MAXIMUM_PACKET_SIZE),
+                          .maximum_packet_size = 60,
+                          .auth_method = bytes_str("toy"),
+                          .auth_data = bytes_str(name)};
+    struct peer *c = rig_start(r, &(struct rig_connect){.id = "a", .clean = true, .props = &props});
+    rig_expect_refused(c, REASON_PACKET_TOO_LARGE);
+    props.auth_data = bytes_str("friend");
+    c = rig_connect(r, .id = "a", .clean = true, .props = &props);
+    rig_send_auth(c, REASON_REAUTHENTICATE, "toy", name);
+    rig_expect_ended(c, REASON_PACKET_TOO_LARGE);
+    assert_int_equal(r->exchanges, 0);
+}
+
+/* [MQTT5-4.12.0-5] No AUTH is sent where none is needed. */
+static void one_step_is_enough(void **state)
+{
+    struct rig *r = *state;
+    for (unsigned i = 0; i < 2; i++) {
+        struct peer *c = begins(r, "a", "toy", "friend");
+        struct packet p;
+        rig_expect_packet(c, PACKET_CONNACK, &p);
+        assert_int_equal(p.connack.reason, REASON_SUCCESS);
+        assert_text(p.connack.props.auth_method, "toy");
+        assert_text(p.connack.props.auth_data, "welcome");
+        rig_send_auth(c, REASON_REAUTHENTICATE, "toy", "friend");
+        expect_auth(c, REASON_SUCCESS, "welcome");
+        assert_int_equal(r->exchanges, 0);
+        rig_drop(c);
+    }
+}
+
+/* The exchange is where the connection arrived; all else, and the next exchange, is where its session lives. */
+static void exchange_ends_before_the_connection_moves(void **state)
+{
+    struct rig *r = *state;
+    for (unsigned from = 0; from < r->n; from++) {
+        struct props props = {.has = RIG_HAS(AUTH_METHOD) | RIG_HAS(AUTH_DATA) | RIG_HAS(SESSION_EXPIRY),
+                              .session_expiry = 1000,
+                              .auth_method = bytes_str("toy"),
+                              .auth_data = bytes_str("ann")};
+        struct peer *c = rig_start(r, &(struct rig_connect){.id = "a", .props = &props, .at = 1 + (int)from});
+        expect_auth(c, REASON_CONTINUE_AUTHENTICATION, "who is ann?");
+        assert_int_equal(c->shard, from);
+        rig_send_auth(c, REASON_CONTINUE_AUTHENTICATION, "toy", "yes");
+        rig_send_auth(c, REASON_REAUTHENTICATE, "toy", "ann"); /* behind it already */
+        rig_expect_connack(c, from > 0, 0);
+        expect_auth(c, REASON_CONTINUE_AUTHENTICATION, "who is ann?");
+        assert_int_equal(c->shard, rig_shard_of(r, "a"));
+        rig_send_auth(c, REASON_CONTINUE_AUTHENTICATION, "toy", "yes");
+        expect_auth(c, REASON_SUCCESS, "welcome");
+        rig_drop(c);
+    }
+    assert_int_equal(r->exchanges, 0);
+}
+
+/* Whatever memory fails in the middle of it: the exchange ends once, and the client is in or out. */
+static void memory_fails_during_the_exchange(void **state)
+{
+    struct rig *from = *state;
+    unsigned in = 0, out = 0;
+    for (unsigned n = 1; n < 40; n++) {
+        struct rig *r = rig_new(from->n, NULL, from->commits);
+        r->proto = PROTO_5;
+        mem_fail_at(n);
+        struct peer *c = begins(r, "a", "toy", "ann");
+        rig_run(r);
+        rig_send_auth(c, REASON_CONTINUE_AUTHENTICATION, "toy", "yes");
+        rig_send_auth(c, REASON_REAUTHENTICATE, "toy", "ann");
+        rig_send_auth(c, REASON_CONTINUE_AUTHENTICATION, "toy", "yes");
+        rig_run(r);
+        mem_fail_at(0);
+        assert_int_equal(r->exchanges, 0);
+        in += c->client != NULL;
+        out += c->client == NULL;
+        rig_free(r);
+    }
+    assert_true(in > 0 && out > 1);
+}
+
 int main(void)
 {
     static const struct rig_test tests[] = {
@@ -263,6 +349,10 @@ int main(void)
         RIG_TEST_IN(wrong_turns_later, RIG_5),
         RIG_TEST_IN(without_a_method_none_is_named__MQTT5_4_12_0_6, RIG_5),
         RIG_TEST_IN(auth_fits, RIG_5),
+        RIG_TEST_IN(auth_that_does_not_fit, RIG_5),
+        RIG_TEST_IN(one_step_is_enough, RIG_5),
+        RIG_TEST_IN(exchange_ends_before_the_connection_moves, RIG_5),
+        RIG_TEST_IN(memory_fails_during_the_exchange, RIG_5 | RIG_WHOLE),
     };
     return RIG_MAIN(tests);
 }

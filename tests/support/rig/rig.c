@@ -93,20 +93,22 @@ static enum reason env_auth_step(void *ctx, struct client *client, struct auth_s
     char **name = (char **)&step->state;
     if (client == NULL || !bytes_equal(step->method, bytes_str("toy")))
         return REASON_BAD_AUTHENTICATION_METHOD;
-    if (*name == NULL) {
+    bool first = *name == NULL;
+    if (first) {
         *name = rig_alloc(step->data.n + 1);
         if (step->data.n > 0)
             memcpy(*name, step->data.p, step->data.n);
         s->rig->exchanges++;
-    } else if (bytes_equal(step->data, bytes_str("yes"))) {
+    }
+    if (bytes_equal(step->data, bytes_str(first ? "friend" : "yes"))) {
         if (step->user.n > 0 && !bytes_equal(step->user, bytes_str(*name)))
             return REASON_NOT_AUTHORIZED;
         step->rights = rights_new(bytes_str(*name), NULL, 0, true);
         step->answer_n = (size_t)snprintf((char *)step->answer, sizeof(step->answer), "welcome");
         return REASON_SUCCESS;
-    } else if (!bytes_equal(step->data, bytes_str("more"))) {
-        return REASON_NOT_AUTHORIZED;
     }
+    if (!first && !bytes_equal(step->data, bytes_str("more")))
+        return REASON_NOT_AUTHORIZED;
     step->answer_n = (size_t)snprintf((char *)step->answer, sizeof(step->answer), "who is %s?", *name);
     return REASON_CONTINUE_AUTHENTICATION;
 }

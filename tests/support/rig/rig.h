@@ -154,7 +154,7 @@ void rig_answer_auth(struct rig *r);
 /*
  * There is one method of enhanced authentication, "toy". The client says its name, the server asks back ("who is
  * NAME?"), and goes on to ask as long as the answer is "more"; "yes" is right (and answered "welcome"), everything else
- * is wrong. Who authenticates again must do so with the same name.
+ * is wrong. Who authenticates again must do so with the same name. "friend" is let in without being asked.
  */
 
 unsigned rig_shard_of(const struct rig *r, const char *client_id);
