@@ -33,6 +33,7 @@ struct head {
     msec expires;
     handle from;
     uint32_t group, tried; /* a shared subscription: its turn, and one match */
+    uint8_t rank;
     bool last;
 };
 
@@ -87,6 +88,7 @@ void mail_add(struct shard *s, unsigned to, const struct pub *p, const struct ma
     if (t != NULL) {
         h.group = t->group;
         h.tried = t->tried;
+        h.rank = t->rank;
         h.last = t->last;
     }
     struct wr w = wr_of(at, size);
@@ -141,7 +143,7 @@ static size_t take_record(struct shard *s, const uint8_t *at)
     p.props = bytes_of(data + h.topic, h.props);
     p.payload = h.blob != NULL ? bytes_of(h.blob->p, h.blob->n) : bytes_of(data + h.topic + h.props, h.payload);
     if (h.group != 0)
-        share_give(s, &p, &(struct share_turn){.to = m[0], .group = h.group, .tried = h.tried, .last = h.last});
+        share_give(s, &p, &(struct share_turn){m[0], h.group, h.tried, h.rank, h.last});
     else
         deliver_all(s, &p, m, h.matches);
     pub_fini(s, &p);

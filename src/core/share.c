@@ -67,8 +67,10 @@ struct choice {
     uint32_t steps; /* from where it began */
 };
 
-/* The best of n from start on, once round the list; worst: what is worse than this is none. */
-static struct choice choose(const struct share_members *m, uint32_t start, uint32_t n, uint8_t qos, enum rank worst)
+/* The best of n from start on, once round the list; enough: no better one is looked for; worst: what is worse than this
+ * is none. */
+static struct choice choose(const struct share_members *m, uint32_t start, uint32_t n, uint8_t qos, enum rank enough,
+                            enum rank worst)
 {
     struct choice best = {RANK_NONE, 0, 0};
     for (uint32_t k = 0, i = start; k < n; k++, i++) {
@@ -77,7 +79,7 @@ static struct choice choose(const struct share_members *m, uint32_t start, uint3
         enum rank r = rank_of(&m->v[i], qos);
         if (r < best.rank && r <= worst)
             best = (struct choice){r, i, k};
-        if (best.rank == RANK_READY || (best.rank == RANK_ONLINE_ROOM && k >= LOOK_FOR_READY))
+        if (best.rank <= enough || (best.rank == RANK_ONLINE_ROOM && k >= LOOK_FOR_READY))
             break;
     }
     return best;
@@ -89,6 +91,7 @@ static void take(const struct share_members *m, const struct choice *c, struct s
     t->to = (struct match){v->h, {.id = v->id, .qos = v->qos, .retain_as_published = v->retain_as_published}};
     t->group = m->group->number;
     t->tried++;
+    t->rank = (uint8_t)c->rank;
     t->last = c->rank > RANK_DURABLE_ROOM;
 }
 
@@ -98,7 +101,7 @@ bool share_pick(const struct share_members *m, uint8_t qos, struct share_turn *t
         return false;
     /* Added to, never stored: with several loops at it, none takes back what another one has passed. */
     uint32_t start = atomic_fetch_add_explicit(&m->group->cursor, 1, memory_order_relaxed) % m->n;
-    struct choice c = choose(m, start, m->n, qos, RANK_DURABLE);
+    struct choice c = choose(m, start, m->n, qos, RANK_READY, RANK_DURABLE);
     if (c.rank == RANK_NONE)
         return false;
     if (c.steps > 0)
@@ -119,7 +122,8 @@ bool share_next(const struct share_members *m, uint8_t qos, bool gone, struct sh
         start++;
         n--;
     }
-    struct choice c = choose(m, start == m->n ? 0 : start, n, qos, gone ? RANK_DURABLE : RANK_DURABLE_ROOM);
+    enum rank worst = gone ? RANK_DURABLE : RANK_DURABLE_ROOM;
+    struct choice c = choose(m, start == m->n ? 0 : start, n, qos, (enum rank)t->rank, worst);
     if (c.rank == RANK_NONE)
         return false;
     take(m, &c, t);

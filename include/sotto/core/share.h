@@ -55,6 +55,7 @@ struct share_turn {
     struct match to; /* the member, and what it asked for; no_local is never set */
     uint32_t group;  /* its number, for index_share */
     uint32_t tried;  /* how many were chosen so far, this one counted */
+    uint8_t rank;    /* how well its hint spoke for it: who is next need not be better, or all are asked each time */
     bool last;       /* nobody seems to have room: it is not to be passed on for want of room, only if it is gone */
 };
 
