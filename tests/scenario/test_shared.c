@@ -135,6 +135,24 @@ static void member_gets_what_it_asked_for(void **state)
     assert_false(q.publish.retain);
     rig_expect_sub_ids(&q.publish.props, "7");
     assert_int_equal(q.publish.qos, 0);
+    rig_subscribe(a, 2, "$share/h/u:1"); /* and no more than that */
+    rig_publish(p, "u", "x", 1, true);
+    expect_message(a, "u", "x", &q);
+    rig_expect_sub_ids(&q.publish.props, "");
+}
+
+/* Too large for the member whose turn it is: it is as if that one had taken it. */
+static void member_has_its_maximum_packet_size(void **state)
+{
+    struct rig *r = *state;
+    struct peer *p = rig_clean(r, "p"), *a = rig_connect(r, .id = "a", .clean = true,
+                                                         .props = NUMBER(MAXIMUM_PACKET_SIZE, maximum_packet_size, 40));
+    joins(a, "$share/g/t:1");
+    rig_publish(p, "t", "m0 and something that makes it longer than it may be", 1, false);
+    rig_expect_nothing(a); /* the rig looks at the size */
+    assert_int_equal(dropped(r), 1);
+    rig_publish(p, "t", "m1", 1, false);
+    assert_row(a, 1, 2);
 }
 
 /* Several groups of one client: each copy has the identifier of its own subscription, and no other. */
@@ -166,7 +184,7 @@ static void retained_messages_are_not_sent(void **state)
     rig_publish(p, "t", "old", 1, true);
     rig_subscribe(a, 1, "$share/g/t:1");
     rig_expect_nothing(a);
-    rig_subscribe(a, 2, "$share/g/t:1 $share/h/#:1");
+    rig_subscribe(a, 2, "$share/g/t:1 $share/h/#:10");
     rig_expect_nothing(a);
     rig_subscribe(a, 3, "t:1");
     rig_take(a, "t", "old", 1, false, true);
@@ -274,7 +292,8 @@ static void who_unsubscribes_gets_no_more(void **state)
     rig_expect_nothing(b);
     assert_row(a, 2, 6);
     rig_unsubscribe(a, 4, "$share/g/t");
-    publish_row(p, 6, 8, 1);
+    rig_send_publish(p, "t", "m6", 1, false, 99);
+    rig_expect_reason(p, PACKET_PUBACK, 99, REASON_NO_MATCHING_SUBSCRIBERS);
     rig_expect_nothing(a);
     assert_int_equal(dropped(r), 0); /* nobody asked for it */
     assert_int_equal(rig_stats(r).subscriptions, 0);
@@ -339,6 +358,7 @@ int main(void)
         RIG_TEST_IN(no_local_counts_for_ordinary_ones_only, RIG_5),
         RIG_TEST(member_gets_its_own_qos__MQTT5_4_8_2_3__MQTT5_3_8_4_8),
         RIG_TEST_IN(member_gets_what_it_asked_for, RIG_5),
+        RIG_TEST_IN(member_has_its_maximum_packet_size, RIG_5),
         RIG_TEST_IN(identifiers_are_not_mixed, RIG_5),
         RIG_TEST(retained_messages_are_not_sent),
         RIG_TEST_IN(no_local_is_an_error__MQTT5_3_8_3_4, RIG_5),
