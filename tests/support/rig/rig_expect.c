@@ -111,12 +111,12 @@ bool rig_poll(struct peer *c, struct packet *p)
 {
     struct frame f;
     enum reason why;
+    if (left(c) == 0)
+        return false;
     struct bytes b = bytes_of(c->got + c->got_at, left(c));
     switch (frame_parse(b, SIZE_MAX, c->proto, &f, &why)) {
     case FRAME_MORE:
-        if (b.n > 0)
-            unexpected(c, __FILE__, __LINE__, "a whole packet");
-        return false;
+        unexpected(c, __FILE__, __LINE__, "a whole packet");
     case FRAME_BAD:
         unexpected(c, __FILE__, __LINE__, "a packet");
     case FRAME_WHOLE:
