@@ -3,29 +3,29 @@
 
 #include "sotto/base/mem.h"
 
-static uint32_t most_kept(unsigned c)
+#define FEW 16
+
+static uint32_t most_kept(unsigned class)
 {
-    uint32_t blocks = POOL_KEEP_BYTES / (uint32_t)(POOL_SMALLEST << c);
+    uint32_t blocks = POOL_KEEP_BYTES / (uint32_t)(POOL_SMALLEST << class);
     return blocks > POOL_KEEP_BLOCKS ? blocks : POOL_KEEP_BLOCKS;
 }
 
 void pool_init(struct pool *p)
 {
     *p = (struct pool){0};
-    for (unsigned c = 0; c < POOL_CLASSES; c++)
-        p->room[c] = most_kept(c);
 }
 
 void pool_fini(struct pool *p)
 {
-    for (unsigned c = 0; c < POOL_CLASSES; c++) {
-        void *block = p->free[c];
-        while (block != NULL) {
-            POOL_UNPOISON(block, POOL_SMALLEST << c);
-            void *next = *(void **)block;
+    for (unsigned i = 0; i < POOL_CLASSES; i++) {
+        struct pool_class *c = &p->classes[i];
+        while (c->n > 0) {
+            void *block = c->v[--c->n];
+            POOL_UNPOISON(block, POOL_SMALLEST << i);
             mem_free(block);
-            block = next;
         }
+        mem_free(c->v);
     }
     pool_init(p);
 }
@@ -33,8 +33,8 @@ void pool_fini(struct pool *p)
 size_t pool_kept(const struct pool *p)
 {
     size_t n = 0;
-    for (unsigned c = 0; c < POOL_CLASSES; c++)
-        n += (size_t)(most_kept(c) - p->room[c]) * (POOL_SMALLEST << c);
+    for (unsigned i = 0; i < POOL_CLASSES; i++)
+        n += p->classes[i].n * (POOL_SMALLEST << i);
     return n;
 }
 
@@ -51,9 +51,29 @@ void *pool_get_slow(size_t n)
     return block;
 }
 
-void pool_put_slow(void *block, size_t n)
+/* False: as many as may be kept, or no memory for more. */
+static bool grow(struct pool_class *c, unsigned class)
 {
-    if (n <= POOL_LARGEST)
-        POOL_UNPOISON(block, POOL_SMALLEST << pool_class(n));
+    uint32_t cap = c->cap > 0 ? 2 * c->cap : FEW;
+    if (c->cap == most_kept(class))
+        return false;
+    void **v = mem_try_realloc(c->v, cap * sizeof(*v));
+    if (v == NULL)
+        return false;
+    c->v = v;
+    c->cap = cap;
+    return true;
+}
+
+void pool_put_slow(struct pool *p, void *block, size_t n)
+{
+    if (n <= POOL_LARGEST) {
+        unsigned class = pool_class(n);
+        if (grow(&p->classes[class], class)) {
+            pool_put(p, block, n);
+            return;
+        }
+        POOL_UNPOISON(block, POOL_SMALLEST << class);
+    }
     mem_free(block);
 }

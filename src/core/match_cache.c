@@ -14,6 +14,7 @@
 #include "sotto/core/index.h"
 
 #include "sotto/base/mem.h"
+#include "sotto/base/rare.h"
 #include "index_matches.h"
 
 #define CACHE_SETS 2048
@@ -179,8 +180,8 @@ static const struct matches *refresh(struct match_cache *c, struct entry *e, uin
 }
 
 /* The answer that no entry holds, or only an outdated one: e. Kept out of the path of a hit. */
-static __attribute__((noinline)) const struct matches *make(struct match_cache *c, struct entry *e, uint64_t hash,
-                                                            uint64_t generation, struct bytes topic)
+static RARE const struct matches *make(struct match_cache *c, struct entry *e, uint64_t hash, uint64_t generation,
+                                       struct bytes topic)
 {
     if (e != NULL)
         return refresh(c, e, generation, topic);

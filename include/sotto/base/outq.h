@@ -40,6 +40,12 @@ void outq_fini(struct outq *q, struct pool *pool);
 uint8_t *outq_reserve_slow(struct outq *q, struct pool *pool, size_t n);
 bool outq_append_slow(struct outq *q, struct pool *pool, const void *p, size_t n);
 
+/* Bytes that fit behind the last ones without another chunk. */
+static inline size_t outq_room(const struct outq *q)
+{
+    return q->last != NULL ? q->last->room : 0;
+}
+
 /* The first free byte behind what an inline segment holds. */
 static inline uint8_t *outq_end(struct outq_seg *s)
 {

@@ -29,19 +29,25 @@
 #define POOL_KEEP_BYTES (1024u * 1024) /* kept per class ... */
 #define POOL_KEEP_BLOCKS 512u          /* ... or so many blocks, whichever is more */
 
+/* The free blocks of a class. Kept beside them, not as a chain through them: a get does not wait for the block itself,
+ * which may have left the processor's caches long ago. */
+struct pool_class {
+    void **v;
+    uint32_t n, cap;
+};
+
 struct pool {
-    void *free[POOL_CLASSES];
-    uint32_t room[POOL_CLASSES]; /* so many more are kept */
+    struct pool_class classes[POOL_CLASSES];
 };
 
 void pool_init(struct pool *p);
 void pool_fini(struct pool *p);
-/* Bytes in the free lists. */
+/* Bytes of the blocks that are free. */
 size_t pool_kept(const struct pool *p);
 
 /* The two halves behind the inline ones; not for others. */
 void *pool_get_slow(size_t n);
-void pool_put_slow(void *block, size_t n);
+void pool_put_slow(struct pool *p, void *block, size_t n);
 
 /* The class of a size up to POOL_LARGEST. */
 static inline unsigned pool_class(size_t n)
@@ -52,29 +58,26 @@ static inline unsigned pool_class(size_t n)
 /* NULL without memory. */
 static inline void *pool_get(struct pool *p, size_t n)
 {
-    void *block;
-    unsigned c;
-    if (n > POOL_LARGEST || (block = p->free[c = pool_class(n)]) == NULL)
+    if (n > POOL_LARGEST)
         return pool_get_slow(n);
-    POOL_UNPOISON(block, n > sizeof(void *) ? n : sizeof(void *));
-    p->free[c] = *(void **)block;
-    p->room[c]++;
+    struct pool_class *c = &p->classes[pool_class(n)];
+    if (c->n == 0)
+        return pool_get_slow(n);
+    void *block = c->v[--c->n];
+    POOL_UNPOISON(block, n);
     return block;
 }
 
 /* n as in pool_get. NULL is fine. */
 static inline void pool_put(struct pool *p, void *block, size_t n)
 {
-    unsigned c;
     if (block == NULL)
         return;
-    if (n > POOL_LARGEST || p->room[c = pool_class(n)] == 0) {
-        pool_put_slow(block, n);
+    struct pool_class *c = n <= POOL_LARGEST ? &p->classes[pool_class(n)] : NULL;
+    if (c == NULL || c->n == c->cap) {
+        pool_put_slow(p, block, n);
         return;
     }
-    POOL_UNPOISON(block, sizeof(void *));
-    *(void **)block = p->free[c];
-    p->free[c] = block;
-    p->room[c]--;
-    POOL_POISON(block, POOL_SMALLEST << c);
+    c->v[c->n++] = block;
+    POOL_POISON(block, POOL_SMALLEST << pool_class(n));
 }
