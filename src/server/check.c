@@ -140,7 +140,12 @@ static void check_tls(const struct config_listener *l, const char *section, stru
     const char *setting = NULL;
     if (l->cert == NULL || l->key == NULL)
         return; /* the configuration's own errors say so */
-    struct tls_settings s = {l->cert, l->key, l->chain, l->min_version, l->max_version, l->ciphers};
+    struct tls_settings s = {.cert = l->cert,
+                             .key = l->key,
+                             .chain = l->chain,
+                             .min_version = l->min_version,
+                             .max_version = l->max_version,
+                             .ciphers = l->ciphers};
     struct tls_context *t = tls_context_new(&s, err, sizeof err, &setting);
     if (t == NULL) {
         config_error(e, l->line, section, setting, "%s", err);

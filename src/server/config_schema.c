@@ -105,6 +105,8 @@ const struct config_key config_keys[] = {
      "The newest version of TLS."},
     {"listener", "ciphers", VALUE_TEXT, LISTENER(ciphers), 0, 0, NULL, NULL, "ECDHE with AEAD only",
      "TLS suites, separated by colons, by the names of OpenSSL or IANA."},
+    {"listener", "ticket_lifetime", VALUE_SECONDS, LISTENER(ticket_lifetime), 0, 7 * DAY, NULL, "1d", NULL,
+     "How long a client may take up its TLS session again instead of a full handshake; 0: never."},
     {"listener", "anonymous", VALUE_CHOICE, LISTENER(anonymous), 0, 0, switches, NULL, "as in [auth]",
      "Overrides [auth] for this listener."},
     {NULL, NULL, VALUE_TEXT, NOWHERE, 0, 0, NULL, NULL, NULL, NULL},

@@ -21,6 +21,7 @@
 #include "sotto/core/shard.h"
 #include "sotto/server/versions.h"
 #include "sotto/transport/tls_features.h"
+#include "ticket_keys.h"
 
 #define OTHER_FILES 64 /* descriptors that are no connections */
 #define MOST_CONNECTIONS 16000000u
@@ -131,14 +132,17 @@ static int load_users(struct server *s)
     return 0;
 }
 
-static int open_tls(struct listener *l, const struct config_listener *c)
+static int open_tls(struct server *s, struct listener *l, const struct config_listener *c)
 {
     struct tls_settings settings = {.cert = c->cert,
                                     .key = c->key,
                                     .chain = c->chain,
                                     .min_version = c->min_version,
                                     .max_version = c->max_version,
-                                    .ciphers = c->ciphers};
+                                    .ciphers = c->ciphers,
+                                    .tickets = c->ticket_lifetime > 0 ? ticket_keys_ring(s->ticket_keys) : NULL,
+                                    .ticket_lifetime = c->ticket_lifetime,
+                                    .policy = c->name};
     char err[LINE], line[LINE + 128];
     const char *setting = NULL;
     l->tls = tls_context_new(&settings, err, sizeof(err), &setting);
@@ -155,7 +159,7 @@ static int open_listener(struct server *s, struct listener *l, const struct conf
         snprintf(line, sizeof(line), "[listener.%s] address: %s", c->name, err);
         return failed(line);
     }
-    return c->tls ? open_tls(l, c) : 0;
+    return c->tls ? open_tls(s, l, c) : 0;
 }
 
 static int open_listeners(struct server *s)
@@ -200,6 +204,7 @@ static int prepare(struct server *s)
     if (privileges_find(&p, given ? config->user : CONFIG_DEFAULT_USER, given, err, sizeof(err)) != 0)
         return failed(err);
     set_limits(s);
+    s->ticket_keys = ticket_keys_new(config);
     if (open_listeners(s) != 0 || load_users(s) != 0 || open_control(s, &p) != 0)
         return -1;
     give_away_sockets(s, &p);
@@ -227,6 +232,8 @@ static int init_loops(struct server *s, unsigned n)
         return failed(line);
     }
     int err = control_attach(s->control);
+    if (err == 0)
+        err = ticket_keys_attach(s->ticket_keys, &s->loops[0].uv);
     return err == 0 ? 0 : failed(uv_strerror(err));
 }
 
@@ -311,6 +318,7 @@ static void clean_up(struct server *s)
         authenticator_free(s->authenticator);
     signals_close(&s->signals);
     control_close(s->control);
+    ticket_keys_close(s->ticket_keys);
     for (unsigned i = 0; i < s->loops_n; i++)
         loop_close(&s->loops[i]);
     for (unsigned i = 0; i < s->loops_n; i++)
@@ -322,6 +330,7 @@ static void clean_up(struct server *s)
     for (size_t i = 0; i < s->listeners_n; i++)
         listener_close(&s->listeners[i]);
     mem_free(s->listeners);
+    ticket_keys_free(s->ticket_keys);
 }
 
 int server_run(struct config *config)

@@ -14,11 +14,13 @@
 struct control;
 struct listener;
 struct loop;
+struct ticket_keys;
 
 struct server {
     const struct config *config;
     struct broker *broker;
     struct authenticator *authenticator;
+    struct ticket_keys *ticket_keys; /* NULL: no listener gives tickets */
     struct listener *listeners;
     size_t listeners_n;
     struct loop *loops;

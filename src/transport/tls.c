@@ -43,9 +43,15 @@ struct tls {
     bool answered; /* more than an alert was sent: the client has seen our certificate */
     bool in_is_rest;
     bool said_goodbye;
+    uint8_t resumptions;
 };
 
 /* ---- wolfSSL's side ---- */
+
+uint8_t *tls_resumptions(void *arg)
+{
+    return &((struct tls *)arg)->resumptions;
+}
 
 int tls_take_cipher(WOLFSSL *ssl, char *buf, int size, void *arg)
 {

@@ -5,18 +5,22 @@
  *
  * Off, always: everything below TLS 1.2 (by the method), suites that are no ECDHE AEAD (by the list; the packaged
  * library has RC4, null and anonymous ones compiled in), renegotiation (never compiled in), the session cache (33
- * entries under one global lock), and tickets, whose keys would die with this object.
+ * entries under one global lock), and the library's own tickets, whose keys would die with this object: see
+ * tls_tickets.c.
  */
 #include "tls_private.h"
+#include "tls_tickets_private.h"
 
 #include <assert.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 #include <wolfssl/wolfcrypt/asn.h>
 #include <wolfssl/wolfcrypt/asn_public.h>
 #include <wolfssl/wolfcrypt/ecc.h>
+#include <wolfssl/wolfcrypt/sha256.h>
 
 #include "sotto/base/log.h"
 #include "sotto/base/mem.h"
@@ -29,6 +33,7 @@ struct tls_context {
     WOLFSSL_CTX *native;
     enum tls_version min_version, max_version;
     bool is_rsa;
+    struct ticket_policy tickets;
 };
 
 /* What goes wrong while a context is made: one line, and the setting it belongs to. */
@@ -281,10 +286,25 @@ static void set_fixed(WOLFSSL_CTX *native)
     wolfSSL_CTX_set_groups(native, groups, sizeof(groups) / sizeof(groups[0]));
     wolfSSL_CTX_set_verify(native, WOLFSSL_VERIFY_NONE, NULL);
     wolfSSL_CTX_set_session_cache_mode(native, WOLFSSL_SESS_CACHE_OFF);
-    wolfSSL_CTX_NoTicketTLSv12(native);
-    wolfSSL_CTX_no_ticket_TLSv13(native);
     wolfSSL_CTX_SetIORecv(native, tls_take_cipher);
     wolfSSL_CTX_SetIOSend(native, tls_give_cipher);
+}
+
+static bool set_tickets(struct tls_context *c, const struct tls_settings *s, struct complaint *wrong)
+{
+    if (s->tickets == NULL) {
+        tls_tickets_apply(c->native, NULL);
+        return true;
+    }
+    c->tickets.keys = s->tickets;
+    c->tickets.lifetime = s->ticket_lifetime;
+    wrong->setting = NULL;
+    if (wc_Sha256Hash((const uint8_t *)s->policy, (word32)strlen(s->policy), c->tickets.digest) != 0) {
+        snprintf(wrong->text, wrong->cap, "wolfSSL can't hash");
+        return false;
+    }
+    tls_tickets_apply(c->native, &c->tickets);
+    return true;
 }
 
 struct tls_context *tls_context_new(const struct tls_settings *s, char *err, size_t err_cap, const char **setting)
@@ -296,7 +316,7 @@ struct tls_context *tls_context_new(const struct tls_settings *s, char *err, siz
     bool ok = make_native(c, s, &wrong) && set_suites(c, s, &wrong);
     if (ok) {
         set_fixed(c->native);
-        ok = load_certificate(c, s, &wrong) && load_key(c, s, &wrong);
+        ok = set_tickets(c, s, &wrong) && load_certificate(c, s, &wrong) && load_key(c, s, &wrong);
     }
     if (ok)
         return c;

@@ -18,6 +18,8 @@ bool tls_context_is_rsa(const struct tls_context *c);
 /* wolfSSL's callbacks over memory (tls.c); their argument is a struct tls. */
 int tls_take_cipher(WOLFSSL *ssl, char *buf, int size, void *arg);
 int tls_give_cipher(WOLFSSL *ssl, char *buf, int size, void *arg);
+/* How many resumptions led to this connection. arg: a struct tls. */
+uint8_t *tls_resumptions(void *arg);
 
 /* Why a handshake (or later a connection) failed, in words. */
 struct tls_trouble {

@@ -21,6 +21,7 @@ struct config_listener {
     bool tls, anonymous;
     char *cert, *key, *chain, *ciphers; /* paths made absolute against the file's directory; NULL when absent */
     enum tls_version min_version, max_version;
+    uint32_t ticket_lifetime; /* seconds; 0: no tickets */
     unsigned line; /* of its section */
 };
 

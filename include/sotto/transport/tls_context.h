@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 struct tls_context;
+struct tls_tickets;
 
 enum tls_version { TLS_1_2 = 2, TLS_1_3 = 3 };
 
@@ -17,6 +18,9 @@ struct tls_settings {
     const char *chain;      /* PEM file of intermediates, or NULL (fullchain.pem in cert, or none needed) */
     enum tls_version min_version, max_version;
     const char *ciphers; /* colon-separated, OpenSSL's or IANA's names; NULL or "": ours */
+    struct tls_tickets *tickets; /* what session tickets are sealed with; NULL: none are given, all are refused */
+    uint32_t ticket_lifetime;    /* seconds, over 0 with tickets */
+    const char *policy;          /* with tickets: what they are bound to, at least the listener's name */
 };
 
 /* wolfSSL_Init and Cleanup, once per process, before threads. 0 on success. */
