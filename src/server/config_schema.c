@@ -77,7 +77,7 @@ const struct config_key config_keys[] = {
     {"limits", "max_retained_bytes", VALUE_SIZE, GLOBAL(limits.max_retained_bytes), KIB, 1024 * GIB, NULL, "256M", NULL,
      "The same, in bytes."},
     {"limits", "max_subscriptions", VALUE_NUMBER, GLOBAL(limits.max_subscriptions), 1, 10000000, NULL, "10000", NULL,
-     "Subscriptions a session."},
+     "Subscriptions a session; and 1K of filters for each, on average."},
     {"limits", "max_topic_levels", VALUE_NUMBER, GLOBAL(limits.max_topic_levels), 1, 65535, NULL, "200", NULL,
      "Levels (the parts between slashes) of a topic or filter."},
     {"limits", "max_user_properties", VALUE_NUMBER, GLOBAL(limits.max_user_properties), 0, 65535, NULL, "64", NULL,
