@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What was stored comes back: sessions as they stood, and retained messages. */
+#include "sotto/core/restore.h"
+#include "unit_core.h"
+
+static struct rights *some_rights(void)
+{
+    return rights_new(bytes_str("u"), NULL, 0, true);
+}
+
+static handle restore_one(struct restore *r, const char *id, struct restore_session s)
+{
+    s.client_id = bytes_str(id);
+    s.rights = some_rights();
+    handle h = restore_session(r, &s);
+    rights_unref(s.rights);
+    return h;
+}
+
+static struct restore_row row(uint64_t number, uint16_t packet_id, const char *payload)
+{
+    return (struct restore_row){.row = number,
+                                .message = number,
+                                .packet_id = packet_id,
+                                .qos = 1,
+                                .topic = bytes_str("t"),
+                                .payload = bytes_str(payload),
+                                .expires = MSEC_NEVER};
+}
+
+static bool give(struct restore *r, struct restore_row d)
+{
+    return restore_row(r, &d);
+}
+
+static struct session *session_of(struct unit *u, handle h)
+{
+    return slots_get(&u->shard[handle_owner(h)]->sessions, h);
+}
+
+static void a_session_as_it_stood(void **state)
+{
+    struct unit *u = *state;
+    struct restore *r = restore_new(u->broker, u->shard, 1000);
+    handle h = restore_one(r, "a", (struct restore_session){.expiry = 60, .expires = 31000});
+    assert_true(h != HANDLE_NONE);
+    assert_true(restore_filter(r, bytes_str("x/+"), &(struct sub_options){.qos = 2, .id = 9}));
+    assert_true(restore_filter(r, bytes_str("$share/g/y"), &(struct sub_options){.qos = 1}));
+    assert_false(restore_filter(r, bytes_str("x/#/y"), &(struct sub_options){0}));
+    assert_true(restore_received(r, 77));
+    assert_true(give(r, row(4, 12, "first")));
+    assert_true(give(r, row(5, 0, "waits")));
+    struct restore_row released = row(6, 65535, "");
+    released.qos = 2;
+    released.released = true;
+    assert_true(give(r, released));
+    assert_false(give(r, row(7, 12, "the same packet id")));
+    assert_true(give(r, row(9, 0, "waits, too")));
+    restore_session_over(r);
+    restore_free(r);
+
+    struct session *n = session_of(u, h);
+    assert_ptr_equal(n, session_find(u->shard[handle_owner(h)], bytes_str("a")));
+    assert_int_equal(handle_owner(h), hash_bytes(&u->broker->key, bytes_str("a")) % 2);
+    assert_int_equal(n->expiry, 60);
+    assert_int_equal(n->timer.due, 31000);
+    assert_int_equal(n->subs_n, 2);
+    assert_non_null(index_find(u->broker->index, bytes_str("x/+"), h));
+    assert_true(id_set_has(&n->received, 77));
+    assert_int_equal(n->deliveries.n, 4);
+    assert_int_equal(n->inflight, 2);
+    assert_int_equal(n->queued, 2);
+    assert_int_equal(n->queue_bytes, 1 + 5 + 1 + 10);
+    assert_int_equal(n->next_row, 10);
+    const uint64_t rows[] = {4, 6, 5, 9};
+    for (uint32_t i = 0; i < 4; i++)
+        assert_int_equal(((struct delivery *)ring_at(&n->deliveries, i))->row, rows[i]);
+    const struct delivery *d = ring_at(&n->deliveries, 1);
+    assert_true(d->released && d->sent && d->msg == NULL && d->id == 65535);
+    assert_int_equal(session_take_id(n), 1); /* behind the last one that was given */
+    session_end(n);
+}
+
+static void one_message_for_many(void **state)
+{
+    struct unit *u = *state;
+    struct restore *r = restore_new(u->broker, u->shard, 0);
+    struct restore_row d = row(1, 0, "for all");
+    struct message *first[2] = {NULL, NULL};
+    d.shared = true;
+    d.message = 1000;
+    for (unsigned i = 0; i < 20; i++) {
+        char id[8];
+        snprintf(id, sizeof(id), "c%u", i);
+        handle h = restore_one(r, id, (struct restore_session){.expiry = 60, .expires = 1000});
+        assert_true(give(r, d));
+        restore_session_over(r);
+        const struct delivery *got = ring_at(&session_of(u, h)->deliveries, 0);
+        struct message **m = &first[handle_owner(h)];
+        assert_true(*m == NULL || *m == got->msg);
+        *m = got->msg;
+    }
+    uint32_t all = (first[0] != NULL ? first[0]->refs - 1 : 0) + (first[1] != NULL ? first[1]->refs - 1 : 0);
+    assert_int_equal(all, 20);
+    restore_free(r);
+}
+
+static void an_id_has_one_session(void **state)
+{
+    struct unit *u = *state;
+    struct restore *r = restore_new(u->broker, u->shard, 0);
+    assert_true(restore_one(r, "a", (struct restore_session){.expiry = 60, .expires = 1000}) != HANDLE_NONE);
+    restore_session_over(r);
+    assert_int_equal(restore_one(r, "a", (struct restore_session){.expiry = 60, .expires = 1000}), HANDLE_NONE);
+    restore_free(r);
+}
+
+static void it_expires_and_its_will_is_published(void **state)
+{
+    struct unit *u = *state;
+    struct restore *r = restore_new(u->broker, u->shard, 1000);
+    handle h = restore_one(r, "a",
+                           (struct restore_session){.expiry = 60,
+                                                    .expires = 61000,
+                                                    .has_will = true,
+                                                    .topic = bytes_str("will"),
+                                                    .payload = bytes_str("gone"),
+                                                    .will_expiry = UINT32_MAX,
+                                                    .retain = true,
+                                                    .will_due = 11000});
+    restore_session_over(r);
+    restore_free(r);
+    struct shard *s = u->shard[handle_owner(h)];
+    uint64_t messages, bytes;
+    shard_tick(s, 10999);
+    retained_totals(u->broker->retained, &messages, &bytes);
+    assert_int_equal(messages, 0);
+    shard_tick(s, 11000);
+    retained_totals(u->broker->retained, &messages, &bytes);
+    assert_int_equal(messages, 1);
+    assert_non_null(session_of(u, h));
+    shard_tick(s, 61000);
+    assert_null(session_of(u, h));
+}
+
+static void retained_messages(void **state)
+{
+    struct unit *u = *state;
+    struct restore *r = restore_new(u->broker, u->shard, 1000);
+    assert_int_equal(restore_retained(r, bytes_str("a/b"), bytes_str(""), bytes_str("x"), 1, MSEC_NEVER), RESTORED);
+    assert_int_equal(restore_retained(r, bytes_str("a/c"), bytes_str("p"), bytes_str("x"), 0, 5000), RESTORED);
+    uint64_t messages, bytes;
+    retained_totals(u->broker->retained, &messages, &bytes);
+    assert_int_equal(messages, 2);
+    assert_int_equal(bytes, 4 + 5);
+    assert_true(shard_next_deadline(u->shard[0]) <= 5000);
+    restore_free(r);
+}
+
+static void without_memory(void **state)
+{
+    struct unit *u = *state;
+    bool done = false;
+    for (unsigned n = 1; !done && n < 100; n++) {
+        struct restore *r = restore_new(u->broker, u->shard, 0);
+        struct restore_row d = row(1, 0, "x");
+        d.shared = true;
+        mem_fail_at(n);
+        handle h =
+            restore_one(r, "a", (struct restore_session){.expiry = 60, .has_will = true, .topic = bytes_str("w")});
+        done = h != HANDLE_NONE;
+        if (h != HANDLE_NONE) {
+            done = restore_filter(r, bytes_str("f"), &(struct sub_options){0}) && done;
+            done = restore_filter(r, bytes_str("$share/g/f"), &(struct sub_options){0}) && done;
+            done = restore_received(r, 1) && done;
+            done = give(r, d) && done;
+            restore_session_over(r);
+        }
+        done = restore_retained(r, bytes_str("r"), bytes_str("p"), bytes_str("x"), 0, MSEC_NEVER) == RESTORED && done;
+        mem_fail_at(0);
+        restore_free(r);
+        if (h != HANDLE_NONE)
+            session_end(session_of(u, h));
+    }
+    assert_true(done);
+}
+
+int main(void)
+{
+#define T(f) cmocka_unit_test_setup_teardown(f, unit_setup, unit_teardown)
+    const struct CMUnitTest tests[] = {
+        T(a_session_as_it_stood), T(one_message_for_many),
+        T(an_id_has_one_session), T(it_expires_and_its_will_is_published),
+        T(retained_messages),     T(without_memory),
+    };
+    return cmocka_run_group_tests_name("restore", tests, NULL, NULL);
+}
