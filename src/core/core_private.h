@@ -271,6 +271,8 @@ void session_end(struct session *s);
 void session_free(struct session *s);
 /* No client any more: ends it, or starts its expiry. */
 void session_detach(struct session *s);
+/* Puts how it stands, without a client: when it ends, and the will that waits. */
+void session_store_away(struct session *s);
 /* Remembers a subscription made in the index. False without memory. */
 bool session_add_sub(struct session *s, struct subscription sub);
 /* Before it is taken out of the index. */

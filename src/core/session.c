@@ -91,8 +91,29 @@ void session_free(struct session *n)
     mem_free(n);
 }
 
+void session_store_away(struct session *n)
+{
+    const struct client_will *w = n->will;
+    struct store_record r = {
+        .kind = STORE_SESSION, .expiry = n->expiry, .expires = n->timer.due, .user = rights_user(n->rights)};
+    if (w != NULL) {
+        msec now = n->shard->now;
+        r.has_will = true;
+        r.topic = w->topic;
+        r.props = w->props;
+        r.payload = w->payload;
+        r.qos = w->qos;
+        r.retain = w->retain;
+        r.will_delay = w->timer.due > now ? (uint32_t)((w->timer.due - now + 999) / 1000) : 0;
+        r.will_expiry = w->has_expiry ? w->expiry : UINT32_MAX;
+    }
+    session_store(n, &r);
+}
+
 void session_detach(struct session *n)
 {
+    /* For the store a connection that a stop ends is one that was lost at the next start, and its will due then. */
+    bool stop = n->client != NULL && n->client->end_reason == REASON_SERVER_SHUTTING_DOWN;
     n->client = NULL;
     ring_trim(&n->deliveries);
     if (!session_durable(n) || n->ends) {
@@ -101,8 +122,8 @@ void session_detach(struct session *n)
     }
     session_show(n);
     heap_set(&n->shard->timers, &n->timer, n->shard->now + (msec)n->expiry * 1000);
-    session_store(n,
-                  &(struct store_record){.kind = STORE_SESSION, .expiry = n->expiry, .user = rights_user(n->rights)});
+    if (!stop)
+        session_store_away(n);
 }
 
 static size_t filter_bytes(struct bytes filter)

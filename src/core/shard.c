@@ -78,6 +78,13 @@ void shard_mail(struct shard *s, msec now)
     }
 }
 
+/* A will's delay has passed, and its session goes on without it. */
+static void will_passed(struct session *n)
+{
+    will_due(n);
+    session_store_away(n);
+}
+
 /* Deletes what has expired; looked for in steps, since nobody is given an expired one anyway. */
 static void expire_retained(struct shard *s)
 {
@@ -112,7 +119,7 @@ void shard_tick(struct shard *s, msec now)
             session_end(container_of(t, struct session, timer));
             break;
         case TIMER_WILL:
-            will_due(container_of(t, struct client_will, timer)->session);
+            will_passed(container_of(t, struct client_will, timer)->session);
             break;
         default:
             expire_retained(s);

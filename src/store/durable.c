@@ -153,8 +153,10 @@ int durable_start(struct durable *d)
     return error;
 }
 
-static void stop(struct durable *d)
+void durable_stop(struct durable *d)
 {
+    if (!d->running)
+        return;
     pthread_mutex_lock(&d->lock);
     for (unsigned i = 0; i < d->c.shards; i++)
         durable_shard_push(&d->shards[i]);
@@ -170,8 +172,7 @@ void durable_close(struct durable *d)
 {
     if (d == NULL)
         return;
-    if (d->running)
-        stop(d);
+    durable_stop(d);
     durable_db_close(&d->db, false);
     struct list *l;
     list_splice(&d->kept, &d->fifo);

@@ -266,11 +266,20 @@ static void sync_folder(const char *path)
     mem_free(folder);
 }
 
+/* Nobody else is to read it; its log and the index of that follow its mode. */
+static void make_private(const char *path)
+{
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd >= 0)
+        close(fd);
+}
+
 int durable_db_open(struct durable_db *db, const char *path, const char *vfs, enum durability durability, char *err,
                     size_t cap)
 {
     *db = (struct durable_db){.checkpoint_at = DURABLE_CHECKPOINT};
     err[0] = '\0';
+    make_private(path);
     int rc = sqlite3_open_v2(path, &db->c, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, vfs);
     if (rc == SQLITE_OK)
         rc = sqlite3_extended_result_codes(db->c, 1);

@@ -137,6 +137,7 @@ struct durable_entry {
     uint64_t message; /* STORE_RECEIVED: the message to confirm, as numbered in the database; 0: none */
     uint64_t push;    /* the turn that it goes out with */
     int64_t expires;  /* STORE_SESSION: when it ends; while connected: 0 */
+    int64_t put;      /* STORE_SESSION: when it was put */
     uint32_t size, expiry, sub_id;
     uint32_t text_n, user_n; /* data: client id and user, or filter; then the will */
     struct durable_will will;

@@ -241,7 +241,8 @@ static bool put_session(struct durable_shard *sh, const struct store_record *r, 
         return false;
     e->expiry = r->expiry;
     e->connected = r->connected;
-    e->expires = r->connected ? 0 : durable_now(sh->d) + (int64_t)r->expiry * 1000;
+    e->expires = r->connected ? 0 : durable_time(sh->d, r->expires);
+    e->put = durable_now(sh->d);
     e->text_n = (uint32_t)r->client_id.n;
     e->user_n = (uint32_t)r->user.n;
     e->has_will = r->has_will;

@@ -23,7 +23,7 @@ static int run2(struct durable *d, enum durable_statement s, uint64_t a, uint64_
 
 /* ---------------------------------------------------------------- sessions */
 
-static void bind_will(sqlite3_stmt *st, const struct durable_entry *e, int64_t now)
+static void bind_will(sqlite3_stmt *st, const struct durable_entry *e)
 {
     const struct durable_will *w = &e->will;
     const uint8_t *at = e->data + e->text_n + e->user_n;
@@ -33,7 +33,7 @@ static void bind_will(sqlite3_stmt *st, const struct durable_entry *e, int64_t n
         return;
     sqlite3_bind_int64(st, 7, w->delay);
     if (!e->connected)
-        sqlite3_bind_int64(st, 8, now + (int64_t)w->delay * 1000);
+        sqlite3_bind_int64(st, 8, e->put + (int64_t)w->delay * 1000);
     if (w->expiry != UINT32_MAX)
         sqlite3_bind_int64(st, 9, w->expiry);
     sqlite3_bind_int64(st, 10, w->qos);
@@ -52,7 +52,7 @@ static int write_session(struct durable *d, const struct durable_entry *e)
     sqlite3_bind_int64(st, 4, e->expiry);
     sqlite3_bind_int64(st, 5, e->connected);
     sqlite3_bind_int64(st, 6, e->expires);
-    bind_will(st, e, e->expires - (int64_t)e->expiry * 1000);
+    bind_will(st, e);
     return durable_db_run(&d->db, SQL_SESSION);
 }
 

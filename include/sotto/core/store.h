@@ -33,18 +33,18 @@ struct store_record {
     uint16_t packet_id;
     uint8_t qos;
     bool retain, connected;
-    bool has_will;        /* STORE_SESSION, connected: topic, props, payload, qos, retain are its will's */
-    uint32_t will_delay;  /* seconds */
+    bool has_will;        /* STORE_SESSION: topic, props, payload, qos, retain are those of a will that is due later */
+    uint32_t will_delay;  /* seconds from the end of the connection, or from now */
     uint32_t will_expiry; /* seconds; UINT32_MAX: none */
     uint32_t expiry;      /* STORE_SESSION: seconds */
     uint32_t sub_id;
     uint8_t sub_flags;                  /* STORE_SUBSCRIBE: no local 1, retain as published 2 */
     struct bytes topic, props, payload; /* message, will or filter (topic) */
-    msec expires;                       /* message expiry, MSEC_NEVER */
+    msec expires;                       /* message expiry, MSEC_NEVER; STORE_SESSION, not connected: when it ends */
     /*
-     * STORE_QUEUE: records with the same number are of one message (topic, properties, payload, qos as published,
-     * expiry are equal), which is stored once, whichever shards put them; all of one shard within one turn. Below 2^60,
-     * never used again while the broker runs. 0: a message of its own.
+     * STORE_QUEUE: records with the same number are of one message (topic, properties, payload, expiry are
+     * equal), which is stored once, whichever shards put them; all of one shard within one turn. Below 2^60, never used
+     * again while the broker runs. 0: a message of its own.
      * STORE_RECEIVED: the message that came with this packet id, where its rows were put with `held`; else 0.
      */
     uint64_t message;

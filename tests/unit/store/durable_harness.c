@@ -255,6 +255,7 @@ uint64_t put_session(struct harness *h, unsigned shard, unsigned n, bool connect
                                       .client_id = bytes_str(id),
                                       .user = bytes_str(user),
                                       .expiry = 3600,
+                                      .expires = now() + 3600 * 1000,
                                       .connected = connected});
 }
 

@@ -312,6 +312,7 @@ static void put_timed(struct harness *h)
                              .session = session_handle(0, 1),
                              .client_id = bytes_str("c0.1"),
                              .expiry = 60 * 86400,
+                             .expires = h->c.now() + 60 * DAY,
                              .topic = bytes_str("w"),
                              .props = bytes_str("p"),
                              .payload = bytes_str("gone"),
