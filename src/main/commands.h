@@ -29,6 +29,7 @@ int cmd_check(int argc, char **argv);
 int cmd_passwd(int argc, char **argv);
 int cmd_cert(int argc, char **argv);
 int cmd_health(int argc, char **argv);
+int cmd_store(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
 int cmd_version(int argc, char **argv);
 int cmd_help(int argc, char **argv);

@@ -59,13 +59,20 @@ const struct command commands[] = {
      "what well-known clients would say. Needs no configuration. Exit status: 0 when nothing fails, else 1.\n"
      "\n"
      "  --cafile FILE   the CA that clients are given; without it, what this system trusts\n"},
+    {"store", cmd_store, "sotto store show DIR | sotto store check DIR",
+     "show what a data directory keeps, or whether it is sound",
+     "DIR is the broker's data_dir; the broker may run meanwhile. Needs the rights of the broker's user.\n"
+     "\n"
+     "  show    sessions that outlive their connection: client id, user, subscriptions, what is queued (messages,\n"
+     "          bytes, how old the oldest is); retained messages\n"
+     "  check   looks the whole database over. Exit status: 0 when it is sound, else 1 and what is wrong\n"},
     {"version", cmd_version, "sotto version", "print the version, and those of the libraries in use", ""},
     {"help", cmd_help, "sotto help [COMMAND]", "print what a command does", ""},
     {NULL, NULL, NULL, NULL, NULL},
 };
 
 /* Commands that have a place but no function yet: refused by name. */
-static const char *const later[] = {"acl", "store", "clients", "retained", "import", NULL};
+static const char *const later[] = {"acl", "clients", "retained", "import", NULL};
 
 const struct command *command_find(const char *name)
 {

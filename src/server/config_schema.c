@@ -20,6 +20,8 @@
 
 static const struct config_choice switches[] = {{"on", 1}, {"off", 0}, {NULL, 0}};
 static const struct config_choice automatic[] = {{"auto", 0}, {NULL, 0}};
+static const struct config_choice durabilities[] = {
+    {"commit", DURABILITY_COMMIT}, {"interval", DURABILITY_INTERVAL}, {"off", DURABILITY_OFF}, {NULL, 0}};
 static const struct config_choice levels[] = {
     {"error", LOG_ERROR}, {"warn", LOG_WARN}, {"info", LOG_INFO}, {"debug", LOG_DEBUG}, {NULL, 0}};
 static const struct config_choice targets[] = {
@@ -43,6 +45,15 @@ const struct config_key config_keys[] = {
      "The folder for what the broker keeps. It must be writable for the user that the broker runs as."},
     {"broker", "user", VALUE_TEXT, GLOBAL(user), 0, 0, NULL, NULL, "sotto, where there is such a user",
      "The user to become after binding and reading keys, when started as root."},
+    {"broker", "persistence", VALUE_CHOICE, GLOBAL(persistence), 0, 0, switches, "on", NULL,
+     "Whether sessions, their queues and retained messages are stored in data_dir; off: they end with the broker."},
+    {"broker", "durability", VALUE_CHOICE, GLOBAL(durability), 0, 0, durabilities, "commit", NULL,
+     "When a message is acknowledged: when it is on disk; at once, and it is written within flush_interval; the same, "
+     "but never synced. See store.md."},
+    {"broker", "flush_interval", VALUE_MS, GLOBAL(flush_interval), 10, HOUR_MS, NULL, "1s", NULL,
+     "How often is written with durability interval and off."},
+    {"broker", "retained_flush", VALUE_MS, GLOBAL(retained_flush), 100, 24 * HOUR_MS, NULL, "30s", NULL,
+     "How often retained messages of QoS 0 are written, the last one of each topic; and when the broker stops."},
     {"log", "level", VALUE_CHOICE, GLOBAL(log.level), 0, 0, levels, "info", NULL,
      "What is logged: events of this level and the ones before it."},
     {"log", "target", VALUE_TARGET, GLOBAL(log.target), 0, 0, targets, "stderr", NULL,

@@ -7,6 +7,7 @@
 #include "enhanced_auth.h"
 #include "handover.h"
 #include "listener.h"
+#include "persist.h"
 #include "sotto/base/mem.h"
 #include "sotto/core/shard.h"
 
@@ -332,7 +333,7 @@ int loop_init(struct loop *l, struct server *s, unsigned number)
                             .auth_end = env_auth_end,
                             .move = env_move,
                             .ring = env_ring};
-    l->shard = shard_new(s->broker, number, &env, &memory_store_ops, &l->store);
+    l->shard = shard_new(s->broker, number, &env, persist_ops(s), persist_context(s, number, &l->store));
     l->plain = mem_alloc(LOOP_HEADROOM + LOOP_READ);
     l->transport = (struct transport_loop){
         .uv = &l->uv, .pool = shard_pool(l->shard), .read_buf = mem_alloc(LOOP_READ), .read_cap = LOOP_READ};

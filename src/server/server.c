@@ -4,7 +4,8 @@
  * others can see; ports are bound and keys are read as the user who started us, and what peers can reach runs as the
  * configured one.
  *
- *   log -> who we shall be -> limits -> certificates, users -> listeners -> other user -> loops -> ready
+ *   log -> who we shall be -> limits -> certificates, users -> listeners -> other user -> store -> loops -> what was
+ *   stored -> ready
  */
 #include "sotto/server/server.h"
 
@@ -16,6 +17,7 @@
 #include "control.h"
 #include "listener.h"
 #include "loop.h"
+#include "persist.h"
 #include "privileges.h"
 #include "sotto/base/mem.h"
 #include "sotto/core/shard.h"
@@ -211,8 +213,22 @@ static int prepare(struct server *s)
     return privileges_drop(&p, err, sizeof(err)) != 0 ? failed(err) : 0;
 }
 
+static int open_store(struct server *s, unsigned loops)
+{
+    char err[LINE];
+    return persist_open(s, loops, err, sizeof(err)) == 0 ? 0 : failed(err);
+}
+
+static int restore(struct server *s)
+{
+    char err[LINE];
+    return persist_restore(s, err, sizeof(err)) == 0 ? 0 : failed(err);
+}
+
 static int init_loops(struct server *s, unsigned n)
 {
+    if (open_store(s, n) != 0)
+        return -1;
     struct broker_config c = {.shards = n, .limits = s->config->limits};
     s->broker = broker_new(&c);
     s->loops = mem_alloc(n * sizeof(*s->loops));
@@ -303,7 +319,7 @@ static int serve(struct server *s)
     s->loops_n = n;
     int rc = prepare(s);
     s->loops_n = 0;
-    if (rc != 0 || init_loops(s, n) != 0)
+    if (rc != 0 || init_loops(s, n) != 0 || restore(s) != 0)
         return -1;
     say_start(s);
     return run_loops(s);
@@ -319,10 +335,12 @@ static void clean_up(struct server *s)
     signals_close(&s->signals);
     control_close(s->control);
     ticket_keys_close(s->ticket_keys);
+    persist_stop(s);
     for (unsigned i = 0; i < s->loops_n; i++)
         loop_close(&s->loops[i]);
     for (unsigned i = 0; i < s->loops_n; i++)
         loop_fini(&s->loops[i]);
+    persist_close(s);
     mem_free(s->loops);
     control_free(s->control);
     if (s->broker != NULL)

@@ -12,6 +12,7 @@
 #include "sotto/store/authenticator.h"
 
 struct control;
+struct durable;
 struct listener;
 struct loop;
 struct ticket_keys;
@@ -21,6 +22,7 @@ struct server {
     struct broker *broker;
     struct authenticator *authenticator;
     struct ticket_keys *ticket_keys; /* NULL: no listener gives tickets */
+    struct durable *durable;         /* NULL: persistence = off */
     struct listener *listeners;
     size_t listeners_n;
     struct loop *loops;

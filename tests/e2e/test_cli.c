@@ -113,7 +113,7 @@ static void check_reports_all_errors_at_once(void **state)
     broker_write(b, "bad.ini",
                  "[broker]\n"
                  "threads = many\n"
-                 "persistence = on\n"
+                 "nonsense = on\n"
                  "[limits]\n"
                  "connect_timeout = 10 parsecs\n"
                  "[nowhere]\n"
@@ -124,7 +124,7 @@ static void check_reports_all_errors_at_once(void **state)
                  "port = 1884 ; comment\n");
     char *output = sotto(1, NULL, ARGV("check", "-c", broker_path(b, "bad.ini")));
     static const char *const expected[] = {"bad.ini:2: [broker] threads: ",
-                                           "bad.ini:3: [broker] persistence: ",
+                                           "bad.ini:3: [broker] nonsense: ",
                                            "bad.ini:5: [limits] connect_timeout: ",
                                            "bad.ini:6: [nowhere]",
                                            "bad.ini:9: [listener.a] port: ",

@@ -8,6 +8,7 @@
 
 #include "sotto/base/log.h"
 #include "sotto/core/limits.h"
+#include "sotto/store/durable.h"
 #include "sotto/transport/tls_context.h"
 
 /* Whom root becomes where [broker] user is absent and this user exists. */
@@ -29,6 +30,9 @@ struct config {
     char *file;       /* NULL: built-in default */
     unsigned threads; /* 0: auto */
     char *data_dir, *user;
+    bool persistence;
+    enum durability durability;
+    uint64_t flush_interval, retained_flush; /* ms */
     struct log_config log;
     bool anonymous;
     char *users; /* path, or NULL */

@@ -42,7 +42,10 @@ struct durable;
 struct durable *durable_open(const struct durable_config *c, char *err, size_t cap);
 /* Starts the store thread. 0 or an errno value. */
 int durable_start(struct durable *d);
-/* After the shards' threads have ended: writes all that was put, ends the thread, closes. NULL is fine. */
+/* After the shards' threads have ended: writes all that was put, and ends the thread. What is put from now on is not
+ * written. */
+void durable_stop(struct durable *d);
+/* The same, closes and frees. After the shards are freed. NULL is fine. */
 void durable_close(struct durable *d);
 
 extern const struct store_ops durable_ops;

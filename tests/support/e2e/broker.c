@@ -230,6 +230,14 @@ void broker_stop(struct broker *b)
     fail_with_log(b, "did not end after SIGTERM", 0);
 }
 
+void broker_kill(struct broker *b)
+{
+    assert_int_not_equal(b->pid, 0);
+    kill(b->pid, SIGKILL);
+    waitpid(b->pid, NULL, 0);
+    b->pid = 0;
+}
+
 char *broker_read_file(const struct broker *b, const char *name)
 {
     const char *path = broker_path(b, name);

@@ -30,6 +30,8 @@ void broker_start(struct broker *b);
 void broker_start_limited(struct broker *b, unsigned open_files);
 /* SIGTERM; fails unless the broker ends within some seconds with status 0. */
 void broker_stop(struct broker *b);
+/* SIGKILL, and waits until it is gone: as a crash would end it. */
+void broker_kill(struct broker *b);
 /* What the broker has written to standard error so far. Malloced. */
 char *broker_log(const struct broker *b);
 /* Waits until the log contains the text. */

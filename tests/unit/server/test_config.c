@@ -52,8 +52,8 @@ static const struct {
      "c:2: [broker] max_inflight: not a key of this section; it belongs into [limits]"},
     {"[broker]\nport = 1\n" OPEN, "c:2: [broker] port: not a key of this section; it belongs into [listener.NAME]"},
     /* What the contract names for later does not exist yet. */
-    {"[broker]\npersistence = on\nsandbox = on\n" OPEN "proxy_protocol = off\n",
-     "c:2: [broker] persistence: unknown key;\nc:3: [broker] sandbox: unknown key;\n"
+    {"[broker]\nnonsense = on\nsandbox = on\n" OPEN "proxy_protocol = off\n",
+     "c:2: [broker] nonsense: unknown key;\nc:3: [broker] sandbox: unknown key;\n"
      "c:7: [listener.a] proxy_protocol: unknown key;"},
     {"[limits]\nmax_memory = 1G\nmax_will_delay = 3\n" OPEN,
      "c:2: [limits] max_memory: unknown key;\nc:3: [limits] max_will_delay: unknown key;"},
@@ -154,6 +154,10 @@ static void defaults_are_those_of_the_contract(void **state)
     (void)state;
     assert_int_equal(c->threads, 0);
     assert_string_equal(c->data_dir, "/var/lib/sotto");
+    assert_true(c->persistence);
+    assert_int_equal(c->durability, DURABILITY_COMMIT);
+    assert_int_equal(c->flush_interval, 1000);
+    assert_int_equal(c->retained_flush, 30000);
     assert_null(c->user);
     assert_int_equal(c->log.level, LOG_INFO);
     assert_int_equal(c->log.target, LOG_TO_STDERR);
@@ -195,7 +199,8 @@ static void values_arrive_whole(void **state)
         "max_queued_bytes = 1024G\nqueue_policy = disconnect\nmax_retained_messages = 9\n"
         "max_retained_bytes = 5000\nmax_subscriptions = 8\nmax_topic_levels = 7\n"
         "max_keepalive = 2m\nmax_session_expiry = 0\n"
-        "[broker]\nthreads = 3\ndata_dir = /d\nuser = nobody\n"
+        "[broker]\nthreads = 3\ndata_dir = /d\nuser = nobody\npersistence = off\ndurability = interval\n"
+        "flush_interval = 250ms\nretained_flush = 1h\n"
         "[log]\nlevel = debug\ntarget = x.log\nformat = json\n"
         "[auth]\nanonymous = on\n[listener.a]\n");
     const struct limits *m = &c->limits;
@@ -211,6 +216,10 @@ static void values_arrive_whole(void **state)
     assert_int_equal(m->max_session_expiry, 0);
     assert_int_equal(c->threads, 3);
     assert_string_equal(c->data_dir, "/d");
+    assert_false(c->persistence);
+    assert_int_equal(c->durability, DURABILITY_INTERVAL);
+    assert_int_equal(c->flush_interval, 250);
+    assert_int_equal(c->retained_flush, 3600000);
     assert_string_equal(c->user, "nobody");
     assert_int_equal(c->log.level, LOG_DEBUG);
     assert_int_equal(c->log.target, LOG_TO_FILE);
