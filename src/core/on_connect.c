@@ -335,7 +335,7 @@ static void welcome(struct client *c, const struct packet_connect *p, bool prese
                    "let the client take packets of 64 bytes at least");
 }
 
-static uint64_t store_connected(struct client *c)
+static void store_connected(struct client *c)
 {
     struct session *n = c->session;
     struct store_record r = {
@@ -350,12 +350,12 @@ static uint64_t store_connected(struct client *c)
         r.will_delay = c->will->delay;
         r.will_expiry = c->will->has_expiry ? c->will->expiry : UINT32_MAX;
     }
-    return session_store(n, &r);
+    session_store(n, &r);
 }
 
 /* The client has its session; the session has what this connection asks for. Returns what CONNACK waits for; 0: none.
  */
-static uint64_t join(struct client *c, struct session *session, const struct packet_connect *p)
+static void join(struct client *c, struct session *session, const struct packet_connect *p)
 {
     struct shard *s = c->shard;
     uint32_t expiry = session_expiry(c, p);
@@ -371,7 +371,8 @@ static uint64_t join(struct client *c, struct session *session, const struct pac
     c->state = CLIENT_UP;
     c->was_up = true;
     client_set_keep_alive(c);
-    return session_durable(session) ? store_connected(c) : 0;
+    if (session_durable(session))
+        store_connected(c);
 }
 
 void connect_attach(struct client *c)
@@ -384,15 +385,16 @@ void connect_attach(struct client *c)
         connect_refuse(c, REASON_SERVER_UNAVAILABLE, "no memory", NULL);
         return;
     }
+    s->need = 0;
     struct session *session = attach_session(c, &present);
     if (session == NULL) {
         will_free(will);
         return;
     }
     c->will = will;
-    uint64_t need = join(c, session, p);
+    join(c, session, p);
     log_connected(c, present);
-    welcome(c, p, present, need);
+    welcome(c, p, present, s->need); /* that an old session is gone is promised, too */
     session_show(session);
     mem_free(c->wait);
     c->wait = NULL;
