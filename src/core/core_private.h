@@ -105,6 +105,7 @@ struct shard {
     struct list waiting;  /* clients with answers that wait for a commit */
     uint64_t committed;   /* numbers the store has answered for */
     uint64_t need;        /* the highest number that the work in hand has to wait for */
+    uint64_t identities;  /* given to messages, for the store */
     struct timer expire;  /* retained messages that expire */
     uint8_t *scratch;     /* see shard_scratch */
     size_t scratch_cap;
@@ -123,6 +124,7 @@ struct shard {
 struct message {
     struct blob *blob;
     msec expires;
+    uint64_t identity; /* for the store; 0: nobody else has it */
     uint32_t refs;
     uint32_t payload_n, props_n;
     uint16_t topic_n;
@@ -163,7 +165,8 @@ struct pub {
     uint8_t qos;
     bool retain;
     msec expires;
-    handle from; /* the publisher's session */
+    handle from;       /* the publisher's session */
+    uint64_t identity; /* for the store: the same on all shards; 0: none yet */
     struct message *msg;
     struct blob *blob;
 };
@@ -179,6 +182,9 @@ static inline uint64_t pub_hash(const struct shard *s, struct pub *p)
 struct message *pub_message(struct shard *s, struct pub *p);
 /* The payload as a blob (made on first need); NULL without memory. */
 struct blob *pub_blob(struct pub *p);
+/* Gives p, and its message, an identity, where they have none: before it goes to several sessions that may be stored.
+ */
+void pub_identify(struct shard *s, struct pub *p);
 void pub_fini(struct shard *s, struct pub *p);
 struct message *message_ref(struct message *m);
 void message_unref(struct shard *s, struct message *m);

@@ -60,6 +60,7 @@ static void store_message(struct session *n, struct delivery *d)
     d->row = n->next_row++;
     session_store(n, &(struct store_record){.kind = STORE_QUEUE,
                                             .row = d->row,
+                                            .message = d->msg->identity,
                                             .qos = d->qos,
                                             .retain = d->retain,
                                             .sub_id = d->sub_id,
@@ -321,6 +322,7 @@ static __attribute__((noinline)) void deliver_with_ids(struct session *n, const 
     own.raw_form = RAW_NONE;
     own.props = bytes_of(props, (size_t)(w.p - props));
     own.msg = NULL;
+    own.identity = 0; /* nobody else's */
     own.blob = p->blob != NULL ? blob_ref(p->blob) : NULL;
     deliver(n, &own, d);
     pub_fini(n->shard, &own);

@@ -32,6 +32,7 @@ struct head {
     struct blob *blob;
     msec expires;
     handle from;
+    uint64_t identity;
     uint32_t group, tried; /* a shared subscription: its turn, and one match */
     uint8_t rank;
     bool last;
@@ -84,7 +85,8 @@ void mail_add(struct shard *s, unsigned to, const struct pub *p, const struct ma
                      .retain = p->retain,
                      .blob = p->blob != NULL ? blob_ref(p->blob) : NULL,
                      .expires = p->expires,
-                     .from = p->from};
+                     .from = p->from,
+                     .identity = p->identity};
     if (t != NULL) {
         h.group = t->group;
         h.tried = t->tried;
@@ -138,7 +140,8 @@ static size_t take_record(struct shard *s, const uint8_t *at)
     memcpy(&h, at, sizeof(h));
     const struct match *m = (const struct match *)(const void *)(at + sizeof(h));
     const uint8_t *data = (const uint8_t *)(m + h.matches);
-    struct pub p = {.qos = h.qos, .retain = h.retain, .expires = h.expires, .from = h.from, .blob = h.blob};
+    struct pub p = {
+        .qos = h.qos, .retain = h.retain, .expires = h.expires, .from = h.from, .identity = h.identity, .blob = h.blob};
     p.topic = bytes_of(data, h.topic);
     p.props = bytes_of(data + h.topic, h.props);
     p.payload = h.blob != NULL ? bytes_of(h.blob->p, h.blob->n) : bytes_of(data + h.topic + h.props, h.payload);

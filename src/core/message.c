@@ -21,6 +21,7 @@ static struct message *message_new(struct shard *s, const struct pub *p)
         return NULL;
     m->blob = p->blob != NULL ? blob_ref(p->blob) : NULL;
     m->expires = p->expires;
+    m->identity = p->identity;
     m->refs = 1;
     m->payload_n = (uint32_t)p->payload.n;
     m->props_n = (uint32_t)p->props.n;
@@ -43,6 +44,14 @@ struct message *pub_message(struct shard *s, struct pub *p)
     if (p->msg == NULL)
         p->msg = message_new(s, p);
     return p->msg;
+}
+
+void pub_identify(struct shard *s, struct pub *p)
+{
+    if (p->identity == 0)
+        p->identity = ++s->identities * s->b->n + s->number;
+    if (p->msg != NULL)
+        p->msg->identity = p->identity;
 }
 
 struct blob *pub_blob(struct pub *p)
@@ -86,6 +95,7 @@ void message_pub(struct message *m, struct pub *p)
                       .qos = m->qos,
                       .retain = m->retain,
                       .expires = m->expires,
+                      .identity = m->identity,
                       .msg = message_ref(m),
                       .blob = m->blob != NULL ? blob_ref(m->blob) : NULL};
 }

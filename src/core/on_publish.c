@@ -101,7 +101,7 @@ static bool read_publish(struct client *c, const struct frame *f, struct packet_
     pub->props = (struct bytes){NULL, 0};
     pub->raw = f->raw;
     pub->raw_form = raw_form(c, f);
-    pub->hash = pub->number = 0;
+    pub->hash = pub->number = pub->identity = 0;
     pub->qos = p->qos;
     pub->retain = p->retain;
     pub->expires = MSEC_NEVER;

@@ -76,6 +76,8 @@ bool route(struct shard *s, struct pub *p)
     }
     p->number = all->topic;
     const struct match *m = all->v;
+    if (p->qos > 0 && all->n + all->shared_n > 1)
+        pub_identify(s, p);
     if (all->n + all->shared_n > 1 && p->payload.n >= SHARE_FROM)
         (void)pub_blob(p); /* without memory for it, each receiver gets a copy */
     for (uint32_t i = 0, n; i < all->n; i += n) {

@@ -206,9 +206,12 @@ static struct durable_body *body_new(struct durable_shard *sh, const struct stor
 /* The message of a row: the one that the row before has, where it is the same. */
 static struct durable_body *body_of(struct durable_shard *sh, const struct store_record *r)
 {
-    if (r->message != 0 && sh->body != NULL && sh->body_message == r->message)
-        return sh->body;
-    struct durable_body *b = body_new(sh, r);
+    struct durable_body *b = sh->body;
+    if (r->message != 0 && b != NULL && sh->body_message == r->message) {
+        assert(b->topic_n == r->topic.n && b->props_n == r->props.n && b->payload_n == r->payload.n);
+        return b;
+    }
+    b = body_new(sh, r);
     if (b != NULL && r->message != 0) {
         sh->body = b;
         sh->body_message = r->message;

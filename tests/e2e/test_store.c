@@ -275,6 +275,36 @@ static void the_store_can_be_looked_into(void **state)
     program_fini(&wrong);
 }
 
+static void a_message_of_many_is_stored_once(void **state)
+{
+    struct broker *b = *state;
+    for (unsigned i = 0; i < 3; i++) {
+        char id[16];
+        snprintf(id, sizeof(id), "many%u", i);
+        struct peer *p = durable_client(port(state), id, false);
+        peer_subscribe(p, 1, "many/#", 1);
+        peer_disconnect(p);
+    }
+    struct peer *publisher = client(port(state), "publisher");
+    publish_1(publisher, 1, "many/a", "one");
+    publish_1(publisher, 2, "many/a", "two");
+    struct program show;
+    program_run(&show, 0, NULL, ARGV(sotto_bin(), "store", "show", broker_path(b, "data")));
+    assert_non_null(strstr(show.output, "Sessions: 3. Queued: 6, of 2 messages with 18 bytes."));
+    program_fini(&show);
+    crash(state);
+    peer_close(publisher);
+    for (unsigned i = 0; i < 3; i++) {
+        char id[16];
+        snprintf(id, sizeof(id), "many%u", i);
+        struct peer *p = durable_client(port(state), id, true);
+        peer_send(p, "40 02 %04x", peer_expect_publish(p, 2, "many/a", "one"));
+        peer_send(p, "40 02 %04x", peer_expect_publish(p, 2, "many/a", "two"));
+        peer_ping(p);
+        peer_disconnect(p);
+    }
+}
+
 static void a_second_broker_is_refused(void **state)
 {
     struct broker *b = *state;
@@ -316,8 +346,8 @@ int main(void)
         T(qos_2_goes_on_where_it_was),          T(a_clean_start_ends_what_was_stored),
         T(retained_messages_are_there),         T(wills_of_sessions_that_are_kept),
         T(without_persistence_nothing_is_kept), T(the_other_modes_store_in_the_end),
-        T(the_store_can_be_looked_into),        T(a_second_broker_is_refused),
-        T(a_damaged_database_is_moved_aside),
+        T(the_store_can_be_looked_into),        T(a_message_of_many_is_stored_once),
+        T(a_second_broker_is_refused),          T(a_damaged_database_is_moved_aside),
     };
     return cmocka_run_group_tests_name("store", tests, NULL, NULL);
 }
