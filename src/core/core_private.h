@@ -101,7 +101,7 @@ struct shard {
     struct match_cache *cache;
     struct outgoing *out; /* [to] */
     bool has_mail;        /* something in out */
-    struct list paused;   /* clients that wait for another shard to take its mail */
+    struct list paused;   /* clients that wait for another shard to take its mail, or for the store */
     struct list waiting;  /* clients with answers that wait for a commit */
     uint64_t committed;   /* numbers the store has answered for */
     uint64_t need;        /* the highest number that the work in hand has to wait for */
@@ -334,6 +334,8 @@ void mail_add(struct shard *s, unsigned to, const struct pub *p, const struct ma
 bool mail_push(struct shard *s);
 /* Routes what came. */
 void mail_take(struct shard *s);
+/* Are publishers to be held back, because another shard or the store is behind? */
+bool shard_holds_back(struct shard *s);
 /* Is a shard behind that this one sends to? Then mail_hold the publisher. */
 bool mail_congested(struct shard *s, unsigned *to);
 void mail_free_all(struct shard *s);

@@ -117,12 +117,12 @@ static bool read_publish(struct client *c, const struct frame *f, struct packet_
     return p->qos == 0 || within_quota(c, p);
 }
 
-/* Its loop has more mail for another one than that has taken: nothing more is read from this client for now. */
+/* Its loop has more mail for another one than that has taken, or the store has more than it has written: nothing more
+ * is read from this client for now. */
 static void hold_back(struct client *c)
 {
     struct shard *s = c->shard;
-    unsigned behind;
-    if (!mail_congested(s, &behind) || c->state != CLIENT_UP)
+    if (!shard_holds_back(s) || c->state != CLIENT_UP)
         return;
     c->paused = true;
     list_push_back(&s->paused, &c->paused_link);
@@ -155,7 +155,7 @@ void on_publish(struct client *c, const struct frame *f)
         client_answer_refusal(c, p.qos == 1 ? PACKET_PUBACK : PACKET_PUBREC, p.id, REASON_NOT_AUTHORIZED,
                               "no publish rule of the user grants it, or a deny rule takes it");
     pub_fini(s, &pub);
-    if (s->has_mail)
+    if (s->has_mail || s->need > 0)
         hold_back(c);
 }
 

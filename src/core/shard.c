@@ -57,25 +57,36 @@ void shard_free(struct shard *s)
     mem_free(s);
 }
 
-void shard_mail(struct shard *s, msec now)
+bool shard_holds_back(struct shard *s)
 {
-    s->now = now;
-    mail_take(s);
+    unsigned to;
+    return mail_congested(s, &to) || (s->store->full != NULL && s->store->full(s->store_ctx));
+}
+
+/* Who was held back and need not be any more goes on. */
+static void go_on(struct shard *s)
+{
     struct list again;
     list_init(&again);
     list_splice(&again, &s->paused);
     struct list *l;
     while ((l = list_pop_front(&again)) != NULL) {
         struct client *c = container_of(l, struct client, paused_link);
-        unsigned to;
-        if (mail_congested(s, &to)) {
+        if (shard_holds_back(s)) {
             list_push_back(&s->paused, l);
             continue;
         }
         c->paused = false;
-        c->last_packet = now;
+        c->last_packet = s->now;
         client_wake(c);
     }
+}
+
+void shard_mail(struct shard *s, msec now)
+{
+    s->now = now;
+    mail_take(s);
+    go_on(s);
 }
 
 /* A will's delay has passed, and its session goes on without it. */
@@ -154,6 +165,8 @@ bool shard_turn_end(struct shard *s, msec now)
         s->scratch_cap = 0;
     }
     s->store->turn_end(s->store_ctx, s);
+    if (s->store->full != NULL && !list_empty(&s->paused))
+        go_on(s);
     bool mail = mail_push(s);
     return mail || s->woke;
 }

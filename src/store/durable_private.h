@@ -168,6 +168,7 @@ struct durable_shard {
     uint64_t last, told;       /* numbers: given; answered at once, where nothing is waited for */
     uint64_t push;             /* the number of this turn's push */
     size_t bytes;              /* of entries that are not home */
+    bool over;                 /* more of them than DURABLE_FULL */
     bool unlucky;              /* a record of this turn got no memory */
     struct durable_body *body; /* the last message of this turn, and its number in the core */
     uint64_t body_message;
@@ -216,6 +217,7 @@ struct durable {
     uint64_t message_base;
     pthread_t thread;
     bool running;
+    atomic_uint full; /* shards that are over */
 
     pthread_mutex_t lock; /* for all below, and what is said in the shards */
     pthread_cond_t work;

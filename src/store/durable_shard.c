@@ -56,13 +56,36 @@ void durable_shard_init(struct durable_shard *sh, struct durable *d, unsigned nu
 
 /* ---------------------------------------------------------------- memory */
 
+static void take_room(struct durable_shard *sh, size_t n)
+{
+    sh->bytes += n;
+    if (sh->over || sh->bytes <= DURABLE_FULL)
+        return;
+    sh->over = true;
+    atomic_fetch_add(&sh->d->full, 1);
+}
+
+/* Publishers were held back on all shards: all are to look again. */
+static void give_room(struct durable_shard *sh, size_t n)
+{
+    struct durable *d = sh->d;
+    sh->bytes -= n;
+    if (!sh->over || sh->bytes > DURABLE_FULL / 2)
+        return;
+    sh->over = false;
+    if (atomic_fetch_sub(&d->full, 1) > 1 || d->c.ring == NULL)
+        return;
+    for (unsigned i = 0; i < d->c.shards; i++)
+        d->c.ring(d->c.ctx, i);
+}
+
 static void body_unref(struct durable_shard *sh, struct durable_body *b)
 {
     if (b == NULL || --b->refs > 0)
         return;
     if (sh->body == b)
         sh->body = NULL;
-    sh->bytes -= b->size;
+    give_room(sh, b->size);
     pool_put(&sh->pool, b, b->size);
 }
 
@@ -71,7 +94,7 @@ static void entry_free(struct durable_shard *sh, struct durable_entry *e)
     if (e->named)
         hmap_remove(&sh->rows, row_hash(e->session, e->row), e);
     body_unref(sh, e->body);
-    sh->bytes -= e->size;
+    give_room(sh, e->size);
     pool_put(&sh->pool, e, e->size);
 }
 
@@ -114,7 +137,7 @@ static struct durable_entry *entry_new(struct durable_shard *sh, const struct st
                                 .size = (uint32_t)size,
                                 .shard = (uint16_t)sh->number,
                                 .push = sh->push};
-    sh->bytes += size;
+    take_room(sh, size);
     list_init(&e->link);
     list_push_back(&sh->turn, &e->link);
     return e;
@@ -199,7 +222,7 @@ static struct durable_body *body_new(struct durable_shard *sh, const struct stor
     wr_bytes(&w, r->topic.p, r->topic.n);
     wr_bytes(&w, r->props.p, r->props.n);
     wr_bytes(&w, r->payload.p, r->payload.n);
-    sh->bytes += size;
+    take_room(sh, size);
     return b;
 }
 
@@ -470,7 +493,7 @@ static void turn_end(void *ctx, struct shard *s)
 static bool full(void *ctx)
 {
     const struct durable_shard *sh = ctx;
-    return sh->bytes > DURABLE_FULL;
+    return atomic_load_explicit(&sh->d->full, memory_order_relaxed) > 0;
 }
 
 const struct store_ops durable_ops = {.put = put, .turn_end = turn_end, .full = full};

@@ -356,6 +356,28 @@ static void rows_come_and_go(void **state)
     assert_int_equal(rig_stored(r, STORE_SESSION_END), 1);
 }
 
+static void publishers_wait_while_the_store_is_full(void **state)
+{
+    struct rig *r = *state;
+    struct peer *a = subscriber(r, "a", "t:1");
+    struct peer *p = rig_clean(r, "p");
+    r->s[0].store.full = true;
+    rig_send_publish(p, "t", "1", 1, false, 1);
+    rig_send_publish(p, "t", "2", 1, false, 2);
+    rig_commit(r, SIZE_MAX);
+    rig_expect_publish(a, "t", "1", 1, false, false);
+    rig_expect_nothing(a);
+    rig_expect_ack(p, PACKET_PUBACK, 1);
+    rig_expect_nothing(p);
+    r->s[0].store.full = false;
+    rig_send_hex(a, "c0 00"); /* some turn ends */
+    rig_commit(r, SIZE_MAX);
+    rig_expect_ack(p, PACKET_PUBACK, 2);
+    struct packet pong;
+    rig_expect_packet(a, PACKET_PINGRESP, &pong);
+    rig_expect_publish(a, "t", "2", 1, false, false);
+}
+
 int main(void)
 {
     static const struct rig_test tests[] = {
@@ -376,6 +398,7 @@ int main(void)
         RIG_TEST_IN(failed_pubrel_comes_after_the_reconnect, RIG_MANUAL),
         RIG_TEST_IN(connection_breaks_while_answers_wait, RIG_MANUAL),
         RIG_TEST_IN(disconnect_behind_publications_that_wait, RIG_MANUAL),
+        RIG_TEST_IN(publishers_wait_while_the_store_is_full, RIG_MANUAL | RIG_ONE_SHARD),
         RIG_TEST_IN(clean_sessions_store_nothing, 0),
         RIG_TEST_IN(rows_come_and_go, 0),
     };

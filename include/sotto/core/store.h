@@ -61,8 +61,8 @@ struct store_ops {
     uint64_t (*put)(void *ctx, unsigned shard, const struct store_record *r);
     /* The turn is over: what was put may be committed as one batch. May call shard_committed. */
     void (*turn_end)(void *ctx, struct shard *s);
-    /* True: more waits here to be written than should; publishers of this shard had better not be read until the next
-     * shard_committed. NULL: never. */
+    /* True: more waits to be written, on whatever shard, than should: publishers are not read then. Asked again at each
+     * turn's end. NULL: never. */
     bool (*full)(void *ctx);
 };
 

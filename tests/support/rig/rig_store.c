@@ -116,7 +116,12 @@ static void turn_end(void *ctx, struct shard *shard)
     }
 }
 
-const struct store_ops rig_store_ops = {.put = put, .turn_end = turn_end};
+static bool full(void *ctx)
+{
+    return ((struct rig_store *)ctx)->full;
+}
+
+const struct store_ops rig_store_ops = {.put = put, .turn_end = turn_end, .full = full};
 
 bool rig_store_busy(const struct rig_store *s)
 {
