@@ -650,6 +650,16 @@ bool client_connected(const struct client *c)
     return c->state == CLIENT_UP;
 }
 
+void client_set_identified(struct client *c)
+{
+    c->identified = true;
+}
+
+void *client_link(const struct client *c)
+{
+    return c->link;
+}
+
 void client_set_handshaking(struct client *c, bool on)
 {
     c->handshaking = on;

@@ -437,7 +437,7 @@ struct client {
     enum reason end_reason;
     uint16_t keep_alive;
     uint8_t state, proto;
-    bool paused, handshaking, was_up, woken, large;
+    bool paused, handshaking, was_up, woken, large, identified;
     bool greeted;       /* CONNACK is in the output, or waits in the gate ... */
     bool connack_waits; /* ... where it is, and nothing but a refusal may be said before it */
     char peer[];        /* "address:port" */

@@ -179,6 +179,10 @@ static void refuse_login(struct client *c, enum reason result)
     if (result == REASON_BAD_USER_NAME_OR_PASSWORD)
         connect_refuse(c, result, "unknown user or wrong password",
                        "check both in the client; 'sotto passwd USERS-FILE NAME' and a restart of the broker set them");
+    else if (result == REASON_NOT_AUTHORIZED && c->identified)
+        connect_refuse(c, result,
+                       "no password was given, and this listener asks for one besides the certificate or key",
+                       "give the client a password, or set password = optional in the listener's section");
     else if (result == REASON_NOT_AUTHORIZED)
         connect_refuse(c, result, "no user name was given, and this listener asks for one",
                        "give the client a user name and password, or set anonymous = on");

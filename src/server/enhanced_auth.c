@@ -33,7 +33,9 @@ static enum reason begin(const struct users *users, const char *peer, struct aut
     if (why != NULL)
         return refuse(step, peer, name, why);
     if (step->user.n > 0 && !bytes_equal(step->user, name))
-        return refuse(step, peer, name, "the client is connected as another user; for this one it has to connect anew");
+        return refuse(step, peer, name,
+                      "the client is known as another user already, from before or by its certificate or shared key; "
+                      "for this one it has to connect anew");
     bool known = users_scram(users, name, &verifier);
     scram_nonce(nonce);
     struct scram *exchange = scram_new(&hello, &verifier, known, bytes_str(nonce));

@@ -361,9 +361,27 @@ static bool check_pair(struct authenticator *a, const struct auth_request *r, au
     return true;
 }
 
+/* Who it is has been shown already; whether a password is wanted besides is the listener's business. */
+static bool check_identity(struct authenticator *a, const struct auth_request *r, auth_answer answer, void *arg,
+                           uint64_t tag)
+{
+    struct auth_request pair = *r;
+    pair.user = r->identity;
+    pair.has_user = true;
+    if (r->has_password && r->password_rule != AUTH_PASSWORD_NONE)
+        return check_pair(a, &pair, answer, arg, tag);
+    if (r->password_rule == AUTH_PASSWORD_REQUIRED)
+        answer(arg, tag, REASON_NOT_AUTHORIZED, NULL);
+    else
+        answer(arg, tag, REASON_SUCCESS, users_identity_rights(a->users, r->identity));
+    return true;
+}
+
 bool authenticator_check(struct authenticator *a, const struct auth_request *r, auth_answer answer, void *arg,
                          uint64_t tag)
 {
+    if (r->identity.n > 0)
+        return check_identity(a, r, answer, arg, tag);
     if (r->has_user && r->has_password)
         return check_pair(a, r, answer, arg, tag);
     if (r->has_user || r->has_password) /* half of a pair, for whatever name: never right */

@@ -17,6 +17,7 @@
 #include "sotto/base/mem.h"
 #include "sotto/base/random.h"
 #include "sotto/codec/topic.h"
+#include "sotto/codec/user_name.h"
 #include "sotto/store/ini_lines.h"
 #include "sotto/store/password.h"
 
@@ -180,19 +181,11 @@ static void fault(struct reading *r, unsigned line, const char *section, const c
     r->report(r->ctx, false, r->file, line, section, key, text);
 }
 
+_Static_assert(USER_NAME_MAX <= INI_NAME_MAX, "a user's name is the name of a section");
+
 const char *users_name_fault(struct bytes name)
 {
-    if (name.n == 0 || name.n > INI_NAME_MAX)
-        return "a user name has 1 to 49 bytes; choose another";
-    if (bytes_equal(name, bytes_str("*")) || (name.n >= 6 && memcmp(name.p, "group:", 6) == 0))
-        return "'*' (all users) and names that begin with 'group:' are reserved; choose another";
-    if (name.p[0] == ' ' || name.p[name.n - 1] == ' ')
-        return "a user name can't begin or end with a blank; take it out";
-    for (size_t i = 0; i < name.n; i++) {
-        if (name.p[i] < 0x20 || name.p[i] == 0x7f || name.p[i] == ']')
-            return "a user name can't contain ']' or a control character; choose another";
-    }
-    return utf8_valid(name) ? NULL : "a user name must be UTF-8; save the file, or set the terminal, that way";
+    return user_name_fault(name);
 }
 
 static void on_section(void *ctx, unsigned line, const char *section)
@@ -429,6 +422,19 @@ struct rights *users_rights(const struct users *u, struct bytes name)
 {
     const struct user *user = find(u, name);
     return user != NULL ? rights_ref(user->rights) : NULL;
+}
+
+struct rights *users_identity_rights(const struct users *u, struct bytes name)
+{
+    const struct user *user = find(u, name), *everyone = u->everyone;
+    if (user != NULL)
+        return rights_ref(user->rights);
+    return rights_new(name, everyone != NULL ? everyone->rules : NULL, everyone != NULL ? everyone->rules_n : 0, false);
+}
+
+bool users_have_everyone(const struct users *u)
+{
+    return u->everyone != NULL;
 }
 
 struct rights *users_anonymous_rights(const struct users *u)

@@ -39,10 +39,21 @@ struct broker *broker_new(const struct broker_config *c);
 /* After all shards are freed. */
 void broker_free(struct broker *b);
 
+/* A password besides a certificate or a shared key. */
+enum auth_password {
+    AUTH_PASSWORD_OPTIONAL, /* one that is given has to be right */
+    AUTH_PASSWORD_REQUIRED,
+    AUTH_PASSWORD_NONE, /* one that is given is not looked at */
+};
+
 struct auth_request {
     struct bytes client_id, user, password;
     bool has_user, has_password;
     bool anonymous; /* the listener lets in clients that give no user name */
+    /* Filled in by the loop, which knows the connection: the user whom its certificate or shared key names; it stands
+     * in place of the one in CONNECT. Empty: nobody. */
+    struct bytes identity;
+    enum auth_password password_rule; /* with an identity */
 };
 
 /* The longest that one step of an enhanced authentication may answer with. */
@@ -161,5 +172,9 @@ struct bytes client_id(const struct client *c);
 const char *client_peer(const struct client *c);
 /* CONNECT was accepted. */
 bool client_connected(const struct client *c);
+/* A certificate or a shared key has shown who it is: for the words of a refusal. */
+void client_set_identified(struct client *c);
+/* What client_new was given, or client_arrived. */
+void *client_link(const struct client *c);
 /* The time-out of the handshake: true when the transport still works on it, so that the log can say so. */
 void client_set_handshaking(struct client *c, bool on);

@@ -39,6 +39,11 @@ const char *users_decoy(const struct users *u, struct bytes name);
 bool users_scram(const struct users *u, struct bytes name, struct scram_verifier *out);
 /* The rights of a user who has a section (a new reference), or NULL. */
 struct rights *users_rights(const struct users *u, struct bytes name);
+/* The rights of whom a certificate or shared key names (a new reference): a user with a section has those; others have
+ * what [*] grants and nothing else, nothing at all where there is no [*]. */
+struct rights *users_identity_rights(const struct users *u, struct bytes name);
+/* Is there a section [*]? */
+bool users_have_everyone(const struct users *u);
 /* The rights of clients without a section: [*] only, everything (but $SYS) where [*] doesn't exist. A new reference. */
 struct rights *users_anonymous_rights(const struct users *u);
 
@@ -48,6 +53,5 @@ struct rights *users_anonymous_rights(const struct users *u);
  * is a mount point and can't be renamed over, it is rewritten in place). 0, or -1 with one line in err. */
 int users_file_set(const char *path, struct bytes name, const char *hash, const char *scram, char *err, size_t err_cap);
 int users_file_delete(const char *path, struct bytes name, char *err, size_t err_cap);
-/* Why a name can't be a user's, or NULL when it can: 1 to 49 bytes, no ']', control character or outer blank; "*" and
- * "group:..." are reserved. */
+/* Why a name can't be a user's, or NULL when it can: user_name_fault of codec/user_name.h. */
 const char *users_name_fault(struct bytes name);

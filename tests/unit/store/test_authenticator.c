@@ -112,6 +112,48 @@ static void each_answer_and_what_it_costs(void **state)
     authenticator_free(a);
 }
 
+/* What a certificate or shared key has shown stands; the name in CONNECT doesn't matter. */
+static void known(struct authenticator *a, const char *identity, enum auth_password rule, const char *password,
+                  enum reason reason)
+{
+    struct sink s;
+    sink_init(&s, identity);
+    struct auth_request r = {.user = bytes_str("mallory"),
+                             .password = bytes_str(password),
+                             .identity = bytes_str(identity),
+                             .has_user = true,
+                             .has_password = password != NULL,
+                             .password_rule = rule};
+    for (unsigned i = 0; i < 2; i++) {
+        authenticator_check(a, &r, on_answer, &s, 1);
+        wait_for(&s, i + 1);
+        r.has_user = false;
+    }
+    if (s.reasons[reason] != 2)
+        fail_msg("%s, rule %d, %s: not 0x%02x", identity, rule, password != NULL ? password : "no password", reason);
+    assert_false(s.other_user);
+}
+
+static void identities_and_their_passwords(void **state)
+{
+    struct authenticator *a = authenticator_new(users("[alice]\npassword = " CHEAP "\n[nopass]\n"), 1);
+    (void)state;
+    known(a, "alice", AUTH_PASSWORD_OPTIONAL, NULL, REASON_SUCCESS);
+    known(a, "alice", AUTH_PASSWORD_OPTIONAL, "pass word", REASON_SUCCESS);
+    known(a, "alice", AUTH_PASSWORD_OPTIONAL, "wrong", REASON_BAD_USER_NAME_OR_PASSWORD);
+    known(a, "alice", AUTH_PASSWORD_REQUIRED, NULL, REASON_NOT_AUTHORIZED);
+    known(a, "alice", AUTH_PASSWORD_REQUIRED, "pass word", REASON_SUCCESS);
+    known(a, "alice", AUTH_PASSWORD_REQUIRED, "wrong", REASON_BAD_USER_NAME_OR_PASSWORD);
+    known(a, "alice", AUTH_PASSWORD_NONE, NULL, REASON_SUCCESS);
+    known(a, "alice", AUTH_PASSWORD_NONE, "wrong", REASON_SUCCESS);
+    known(a, "nopass", AUTH_PASSWORD_OPTIONAL, NULL, REASON_SUCCESS);
+    known(a, "nopass", AUTH_PASSWORD_OPTIONAL, "pass word", REASON_BAD_USER_NAME_OR_PASSWORD);
+    known(a, "stranger", AUTH_PASSWORD_OPTIONAL, NULL, REASON_SUCCESS);
+    known(a, "stranger", AUTH_PASSWORD_OPTIONAL, "pass word", REASON_BAD_USER_NAME_OR_PASSWORD);
+    known(a, "stranger", AUTH_PASSWORD_REQUIRED, NULL, REASON_NOT_AUTHORIZED);
+    authenticator_free(a);
+}
+
 static void without_any_user_a_check_still_costs_a_hash(void **state)
 {
     struct authenticator *a = authenticator_new(users_empty(), 1);
@@ -250,6 +292,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_answer_and_what_it_costs),
+        cmocka_unit_test(identities_and_their_passwords),
         cmocka_unit_test(without_any_user_a_check_still_costs_a_hash),
         cmocka_unit_test(a_storm_of_equal_pairs_pays_once),
         cmocka_unit_test(a_full_queue_says_so_and_the_end_answers_everyone),

@@ -174,6 +174,38 @@ static void names(void **state)
     assert_non_null(users_name_fault(bytes_of("a\0b", 3)));
 }
 
+/* Whom a certificate or shared key names, without a section: [*] and nothing else. */
+static void identities_without_a_section_have_what_everyone_has(void **state)
+{
+    static const struct {
+        const char *file, *name;
+        bool may;
+    } cases[] = {
+        {"[alice]\n", "alice", true},
+        {"[alice]\n", "bob", false},
+        {"[*]\npublish = p/%u\n[alice]\n", "bob", true},
+        {"[*]\npublish = p/%u\n[alice]\n", "b+b", false},
+        {"[*]\ndeny = x\n[alice]\n", "alice", true},
+        {"[*]\ndeny = x\n[alice]\n", "bob", false},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char topic[64];
+        struct transcript t;
+        struct users *u = parse(cases[i].file, &t);
+        assert_non_null(u);
+        struct rights *r = users_identity_rights(u, bytes_str(cases[i].name));
+        users_free(u);
+        assert_true(bytes_equal(rights_user(r), bytes_str(cases[i].name)));
+        snprintf(topic, sizeof topic, "p/%s", cases[i].name);
+        if (rights_allow(r, RIGHT_PUBLISH, bytes_str("c"), bytes_str(topic)) != cases[i].may)
+            fail_msg("case %zu", i);
+        assert_int_equal(users_have_everyone(u = parse(cases[i].file, &t)), i >= 2);
+        users_free(u);
+        rights_unref(r);
+    }
+}
+
 static void a_decoy_is_a_hash_that_exists(void **state)
 {
     struct transcript t;
@@ -238,6 +270,7 @@ int main(void)
         cmocka_unit_test(where_nothing_is_granted_by_name_all_is_granted),
         cmocka_unit_test(a_line_without_effect_is_a_warning),
         cmocka_unit_test(names),
+        cmocka_unit_test(identities_without_a_section_have_what_everyone_has),
         cmocka_unit_test(a_decoy_is_a_hash_that_exists),
         cmocka_unit_test(who_may_write_the_file_matters),
         cmocka_unit_test(many_users),
