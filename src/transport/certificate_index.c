@@ -208,7 +208,7 @@ static bool load_crl(struct cert_index *x, const char *path, const struct cert_a
 bool cert_index_load(struct cert_index *x, const char *dir, const struct cert_authority *a, char *err, size_t err_cap)
 {
     char path[PATH_MAX], why[512];
-    struct pem_file f = {NULL, 0};
+    struct pem_file f = {0};
     snprintf(path, sizeof(path), "%s/" CERT_INDEX, dir);
     if (cert_file_exists(dir, CERT_INDEX)) {
         if (!pem_file_read(&f, path, err, err_cap))

@@ -88,7 +88,7 @@ static bool show_others(struct surroundings *s, const char *path, const struct p
     for (struct bytes block; (block = pem_block(&rest, "")).n > 0;) {
         any = show_block(s, path, block) || any;
         char *behind = rest.p + (block.p - (const uint8_t *)rest.p) + block.n;
-        rest = (struct pem_file){behind, rest.n - (size_t)(behind - rest.p)};
+        rest = (struct pem_file){.p = behind, .n = rest.n - (size_t)(behind - rest.p)};
     }
     return any;
 }

@@ -461,6 +461,12 @@ int transport_arrive(struct transport *t, struct transport_loop *loop)
     return rc;
 }
 
+enum transport_proof transport_user(const struct transport *t, struct bytes *user)
+{
+    *user = (struct bytes){NULL, 0};
+    return t->tls != NULL ? tls_user(t->tls, user) : TRANSPORT_NO_PROOF;
+}
+
 void transport_describe(const struct transport *t, char *out, size_t cap)
 {
     if (t->tls != NULL)

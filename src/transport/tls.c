@@ -20,7 +20,9 @@
 
 #include "sotto/base/buf.h"
 #include "sotto/base/mem.h"
-#include "tls_private.h"
+#include "tls_peer_private.h"
+
+#include <wolfssl/error-ssl.h>
 
 #define RECORD_HANDSHAKE 22
 #define RECORD_MAX ((size_t)16 * 1024)
@@ -44,7 +46,13 @@ struct tls {
     bool in_is_rest;
     bool said_goodbye;
     uint8_t resumptions;
+    struct tls_peer peer[]; /* one, where the listener asks who its clients are; else none */
 };
+
+static bool asks(const struct tls *s)
+{
+    return tls_context_auth(s->context) != NULL;
+}
 
 /* ---- wolfSSL's side ---- */
 
@@ -73,14 +81,25 @@ int tls_give_cipher(WOLFSSL *ssl, char *buf, int size, void *arg)
     assert(s->pool != NULL);
     if (!outq_append(&s->out, s->pool, buf, (size_t)size))
         return WOLFSSL_CBIO_ERR_GENERAL;
+    if (asks(s) && !s->established)
+        tls_peer_see_output(s->peer, bytes_of(buf, (size_t)size));
     s->answered = s->answered || (uint8_t)buf[0] == RECORD_HANDSHAKE;
     return size;
 }
 
+struct tls_peer *tls_peer_of(WOLFSSL *ssl)
+{
+    struct tls *s = wolfSSL_GetIOReadCtx(ssl);
+    return s->peer;
+}
+
 struct tls *tls_new(struct tls_context *context)
 {
-    struct tls *s = mem_alloc(sizeof(*s));
+    const struct tls_auth *auth = tls_context_auth(context);
+    struct tls *s = mem_alloc(sizeof(*s) + (auth != NULL ? sizeof(s->peer[0]) : 0));
     s->context = context;
+    if (auth != NULL)
+        tls_peer_init(s->peer, auth);
     outq_init(&s->out);
     return s;
 }
@@ -91,6 +110,8 @@ void tls_free(struct tls *s, struct pool *pool)
         return;
     if (s->ssl != NULL)
         wolfSSL_free(s->ssl);
+    if (asks(s))
+        tls_peer_fini(s->peer);
     buf_fini(&s->rest);
     if (pool != NULL)
         outq_fini(&s->out, pool);
@@ -105,6 +126,8 @@ static bool make_object(struct tls *s)
         return false;
     wolfSSL_SetIOReadCtx(s->ssl, s);
     wolfSSL_SetIOWriteCtx(s->ssl, s);
+    if (asks(s))
+        wolfSSL_SetCertCbCtx(s->ssl, s->peer);
     return true;
 }
 
@@ -124,6 +147,7 @@ static void tell_trouble(struct transport *t, int error, const char *closed)
     struct tls *s = t->tls;
     struct tls_trouble f = {.context = s->context,
                             .hello = &s->hello,
+                            .peer = asks(s) ? s->peer : NULL,
                             .error = error,
                             .alert_received = alert_received(s->ssl),
                             .answered = s->answered,
@@ -203,6 +227,10 @@ static bool shake_hands(struct transport *t, const bool *moved)
             stream_flush(t, &s->out);
         else
             fail(t, error);
+        return false;
+    }
+    if (asks(s) && !tls_peer_settle(s->peer, s->ssl)) {
+        fail(t, VERIFY_CERT_ERROR);
         return false;
     }
     s->established = true;
@@ -393,6 +421,15 @@ bool tls_leave(struct transport *t)
     s->moved = NULL;
     s->pool = NULL;
     return true;
+}
+
+enum transport_proof tls_user(const struct tls *s, struct bytes *user)
+{
+    *user = (struct bytes){NULL, 0};
+    if (!s->established || !asks(s))
+        return TRANSPORT_NO_PROOF;
+    *user = bytes_of(s->peer->user, s->peer->user_n);
+    return s->peer->proof;
 }
 
 void tls_describe(const struct tls *s, char *out, size_t cap)

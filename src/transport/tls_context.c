@@ -24,8 +24,9 @@
 
 #include "sotto/base/log.h"
 #include "sotto/base/mem.h"
-#include "tls_files_private.h"
 #include "tls_aes_private.h"
+#include "tls_auth_private.h"
+#include "tls_files_private.h"
 #include "tls_suites_private.h"
 
 struct tls_context {
@@ -34,13 +35,7 @@ struct tls_context {
     enum tls_version min_version, max_version;
     bool is_rsa;
     struct ticket_policy tickets;
-};
-
-/* What goes wrong while a context is made: one line, and the setting it belongs to. */
-struct complaint {
-    char *text;
-    size_t cap;
-    const char *setting;
+    struct tls_auth *auth; /* NULL: nothing is asked of clients */
 };
 
 int tls_init(void)
@@ -89,6 +84,21 @@ bool tls_context_is_rsa(const struct tls_context *c)
     return c->is_rsa;
 }
 
+const struct tls_auth *tls_context_auth(const struct tls_context *c)
+{
+    return c->auth;
+}
+
+size_t tls_context_keys(const struct tls_context *c)
+{
+    return c->auth != NULL && c->auth->keys != NULL ? psk_table_count(c->auth->keys) : 0;
+}
+
+struct bytes tls_context_key_owner(const struct tls_context *c, size_t i)
+{
+    return psk_table_name(c->auth->keys, i);
+}
+
 struct tls_context *tls_context_ref(struct tls_context *c)
 {
     atomic_fetch_add_explicit(&c->refs, 1, memory_order_relaxed);
@@ -100,6 +110,7 @@ void tls_context_unref(struct tls_context *c)
     if (c == NULL || atomic_fetch_sub_explicit(&c->refs, 1, memory_order_acq_rel) != 1)
         return;
     wolfSSL_CTX_free(c->native);
+    tls_auth_free(c->auth);
     mem_free(c);
 }
 
@@ -167,7 +178,7 @@ static bool look_at_certificate(struct tls_context *c, const struct pem_file *f,
 
 /* ---- Steps of making ---- */
 
-static bool load_certificate(struct tls_context *c, const struct tls_settings *s, struct complaint *wrong)
+static bool load_certificate(struct tls_context *c, const struct tls_settings *s, struct tls_complaint *wrong)
 {
     struct pem_file cert, chain = {0};
     bool ok = false;
@@ -207,7 +218,7 @@ static bool holds_encrypted_key(const struct pem_file *f)
     return pem_block(f, "ENCRYPTED PRIVATE KEY").n > 0 || strstr(f->p, "Proc-Type: 4,ENCRYPTED") != NULL;
 }
 
-static bool load_key(struct tls_context *c, const struct tls_settings *s, struct complaint *wrong)
+static bool load_key(struct tls_context *c, const struct tls_settings *s, struct tls_complaint *wrong)
 {
     struct pem_file key;
     wrong->setting = "key";
@@ -235,9 +246,9 @@ static bool load_key(struct tls_context *c, const struct tls_settings *s, struct
     return ok;
 }
 
-static bool set_suites(struct tls_context *c, const struct tls_settings *s, struct complaint *wrong)
+static bool set_suites(struct tls_context *c, const struct tls_settings *s, char list[SUITE_LIST_MAX],
+                       struct tls_complaint *wrong)
 {
-    char list[SUITE_LIST_MAX];
     wrong->setting = "ciphers";
     if (!tls_suites_list(s, list, wrong->text, wrong->cap))
         return false;
@@ -247,7 +258,7 @@ static bool set_suites(struct tls_context *c, const struct tls_settings *s, stru
     return false;
 }
 
-static bool make_native(struct tls_context *c, const struct tls_settings *s, struct complaint *wrong)
+static bool make_native(struct tls_context *c, const struct tls_settings *s, struct tls_complaint *wrong)
 {
     wrong->setting = "min_version";
     if (s->min_version > s->max_version) {
@@ -290,9 +301,10 @@ static void set_fixed(WOLFSSL_CTX *native)
     wolfSSL_CTX_SetIOSend(native, tls_give_cipher);
 }
 
-static bool set_tickets(struct tls_context *c, const struct tls_settings *s, struct complaint *wrong)
+static bool set_tickets(struct tls_context *c, const struct tls_settings *s, struct tls_complaint *wrong)
 {
-    if (s->tickets == NULL) {
+    /* A ticket would let somebody in without the certificate or key that was asked for, and without a name. */
+    if (s->tickets == NULL || tls_auth_is_wanted(s)) {
         tls_tickets_apply(c->native, NULL);
         return true;
     }
@@ -309,14 +321,21 @@ static bool set_tickets(struct tls_context *c, const struct tls_settings *s, str
 
 struct tls_context *tls_context_new(const struct tls_settings *s, char *err, size_t err_cap, const char **setting)
 {
-    assert(s->cert != NULL && s->key != NULL);
-    struct complaint wrong = {err, err_cap, NULL};
+    assert((s->cert != NULL && s->key != NULL) || s->psk_file != NULL);
+    assert(s->client_cert == TLS_CLIENT_CERT_NONE || s->client_ca != NULL);
+    struct tls_complaint wrong = {err, err_cap, NULL};
+    char list[SUITE_LIST_MAX];
     struct tls_context *c = mem_alloc(sizeof(*c));
     atomic_init(&c->refs, 1);
-    bool ok = make_native(c, s, &wrong) && set_suites(c, s, &wrong);
+    bool ok = make_native(c, s, &wrong) && set_suites(c, s, list, &wrong);
     if (ok) {
         set_fixed(c->native);
-        ok = set_tickets(c, s, &wrong) && load_certificate(c, s, &wrong) && load_key(c, s, &wrong);
+        ok = set_tickets(c, s, &wrong) &&
+             (s->cert == NULL || (load_certificate(c, s, &wrong) && load_key(c, s, &wrong)));
+    }
+    if (ok && tls_auth_is_wanted(s)) {
+        c->auth = tls_auth_new(c->native, s, tls_suites_for_keys(list), &wrong);
+        ok = c->auth != NULL;
     }
     if (ok)
         return c;

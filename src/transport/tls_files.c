@@ -10,34 +10,37 @@
 #include "sotto/base/file_why.h"
 #include "sotto/base/mem.h"
 
-#define PEM_MAX ((off_t)1024 * 1024)
+static const struct secret_file_kind pem = {.max = (size_t)1 << 20,
+                                            .missing =
+                                                "check the path, or make certificates with `sotto cert init DIR`",
+                                            .large = "larger than 1 MiB: it is no PEM file of ours"};
 
-static void say_why(const char *path, int error, char *err, size_t cap)
+static void say_why(const struct secret_file_kind *kind, const char *path, int error, char *err, size_t cap)
 {
     char why[512];
     if (error == ENOENT) {
-        snprintf(err, cap, "%s does not exist: check the path, or make certificates with `sotto cert init DIR`", path);
+        snprintf(err, cap, "%s does not exist: %s", path, kind->missing);
     } else if (error == EISDIR) {
-        snprintf(err, cap, "%s is a folder: name the PEM file in it", path);
+        snprintf(err, cap, "%s is a folder: name the file in it", path);
     } else if (error == EFBIG) {
-        snprintf(err, cap, "%s is larger than 1 MiB: it is no PEM file of ours", path);
+        snprintf(err, cap, "%s is %s", path, kind->large);
     } else {
         file_why_read(path, error, why, sizeof(why));
         snprintf(err, cap, "%s %s", path, why);
     }
 }
 
-static int read_whole(struct pem_file *f, int fd, unsigned *mode)
+static int read_whole(struct pem_file *f, int fd, size_t max)
 {
     struct stat st;
     if (fstat(fd, &st) != 0)
         return errno;
     if (S_ISDIR(st.st_mode))
         return EISDIR;
-    if (st.st_size > PEM_MAX)
+    if (st.st_size > (off_t)max)
         return EFBIG;
-    *mode = st.st_mode;
-    size_t cap = st.st_size > 0 ? (size_t)st.st_size : (size_t)PEM_MAX;
+    f->mode = st.st_mode;
+    size_t cap = st.st_size > 0 ? (size_t)st.st_size : max;
     f->p = mem_alloc(cap + 1);
     while (f->n < cap) {
         ssize_t n = read(fd, f->p + f->n, cap - f->n);
@@ -51,24 +54,29 @@ static int read_whole(struct pem_file *f, int fd, unsigned *mode)
     return 0;
 }
 
-bool pem_file_read(struct pem_file *f, const char *path, char *err, size_t err_cap)
+bool secret_file_read(struct pem_file *f, const struct secret_file_kind *kind, const char *path, char *err,
+                      size_t err_cap)
 {
     *f = (struct pem_file){0};
     int fd = open(path, O_RDONLY | O_CLOEXEC);
-    unsigned mode = 0;
     char why[512];
-    int error = fd < 0 ? errno : read_whole(f, fd, &mode);
+    int error = fd < 0 ? errno : read_whole(f, fd, kind->max);
     if (fd >= 0)
         close(fd);
-    bool open_to_all = error == 0 && file_why_open_to_all(path, mode, why, sizeof(why));
+    bool open_to_all = error == 0 && file_why_open_to_all(path, f->mode, why, sizeof(why));
     if (error == 0 && !open_to_all)
         return true;
     pem_file_free(f);
     if (open_to_all)
         snprintf(err, err_cap, "%s: %s", path, why);
     else
-        say_why(path, error, err, err_cap);
+        say_why(kind, path, error, err, err_cap);
     return false;
+}
+
+bool pem_file_read(struct pem_file *f, const char *path, char *err, size_t err_cap)
+{
+    return secret_file_read(f, &pem, path, err, err_cap);
 }
 
 void pem_file_free(struct pem_file *f)
@@ -87,7 +95,7 @@ void pem_file_append(struct pem_file *f, const struct pem_file *more)
     memcpy(p + f->n + 1, more->p, more->n);
     size_t n = f->n + 1 + more->n;
     pem_file_free(f);
-    *f = (struct pem_file){p, n};
+    *f = (struct pem_file){.p = p, .n = n};
 }
 
 /* The label of a "-----BEGIN label-----" line ends with what is wanted. */

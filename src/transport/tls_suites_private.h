@@ -11,6 +11,9 @@
 
 /*
  * wolfSSL's list for what the settings ask for, into out. False with one line in err: a name that isn't known, isn't
- * safe or isn't in this build of wolfSSL. A version that the list has no suite for keeps its own.
+ * safe or isn't in this build of wolfSSL. A version (in 1.2: a way to authenticate) that the list has no
+ * suite for keeps its own.
  */
 bool tls_suites_list(const struct tls_settings *s, char out[SUITE_LIST_MAX], char *err, size_t err_cap);
+/* The TLS 1.3 suite of such a list that shared keys go with, static text; NULL: it has none with SHA-256. */
+const char *tls_suites_for_keys(const char *list);

@@ -5,7 +5,7 @@
  * An alert from the peer says most, so it comes first; then what the first bytes were (plain MQTT or HTTP on the TLS
  * port are the commonest mistakes); then wolfSSL's error together with what the client had offered.
  */
-#include "tls_private.h"
+#include "tls_peer_private.h"
 
 #include <wolfssl/error-ssl.h>
 #include <wolfssl/wolfcrypt/error-crypt.h>
@@ -149,6 +149,17 @@ static const char *no_common_suite(const struct tls_trouble *f, char *why, size_
         return rsa ? "give the listener an ECDSA certificate (server-ec.crt, server-ec.key)"
                    : "give the listener an RSA certificate (server.crt, server.key)";
     }
+    if (f->peer != NULL && f->peer->auth->keys_only) {
+        snprintf(why, cap, "the client and this listener have no cipher suite with a pre-shared key in common");
+        return TLS_HINT_KEY ", or the listener a certificate";
+    }
+    if ((offers & (fitting | other | OFFER_TLS13)) == 0 && (offers & OFFER_PSK) != 0 && f->peer != NULL &&
+        f->peer->auth->keys != NULL) {
+        snprintf(why, cap,
+                 "the client's suites with a pre-shared key are none that this listener takes (ECDHE-PSK or "
+                 "PSK with AES-GCM or ChaCha20-Poly1305)");
+        return "let the client take more suites; PSK without ECDHE is not in every build of wolfSSL (`sotto version`)";
+    }
     if ((offers & (fitting | other | OFFER_TLS13)) == 0 && (offers & OFFER_PSK) != 0) {
         snprintf(why, cap, "the client wants a pre-shared key, this listener has certificates");
         return "give the client ca.crt instead of a key";
@@ -229,5 +240,8 @@ const char *tls_trouble_in_words(const struct tls_trouble *f, char *why, size_t 
     const char *foreign = foreign_protocol(f->hello);
     if (foreign != NULL && !f->answered)
         return wrong_protocol(foreign, why, cap);
+    const char *hint;
+    if (f->error != 0 && tls_peer_in_words(f, why, cap, &hint))
+        return hint;
     return f->error == 0 ? closed_early(f, why, cap) : by_error(f, why, cap);
 }

@@ -64,6 +64,7 @@ void tls_say_goodbye(struct transport *t);
 bool tls_holds(const struct transport *t);
 /* Between two calls nothing may point into the loop's read buffer. False without memory. */
 bool tls_leave(struct transport *t);
+enum transport_proof tls_user(const struct tls *s, struct bytes *user);
 void tls_describe(const struct tls *s, char *out, size_t cap);
 size_t tls_unsent(const struct tls *s);
 /* Input is being worked through further up the stack. */

@@ -253,7 +253,9 @@ static void read_extensions(struct x509 *c, struct rd *body)
 
 static void read_body(struct x509 *c, struct rd *r)
 {
-    der_optional(r, DER_CONTEXT_CONSTRUCTED | 0);
+    struct rd version = rd_of(der_optional(r, DER_CONTEXT_CONSTRUCTED | 0).body);
+    struct bytes number = der_optional(&version, DER_INTEGER).body;
+    c->version = number.n == 1 ? number.p[0] + 1u : 1;
     c->serial = der_expect(r, DER_INTEGER).body;
     der_expect(r, DER_SEQUENCE);
     c->issuer = der_expect(r, DER_SEQUENCE).whole;

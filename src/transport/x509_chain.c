@@ -122,11 +122,11 @@ size_t x509_pool_add_text(struct x509_pool *p, struct bytes text)
     size_t before = p->n;
     if (x509_pool_add(p, text))
         return 1;
-    struct pem_file rest = {(char *)(uintptr_t)text.p, text.n};
+    struct pem_file rest = {.p = (char *)(uintptr_t)text.p, .n = text.n};
     for (struct bytes block; (block = pem_block(&rest, "CERTIFICATE")).n > 0;) {
         add_block(p, block);
         char *behind = rest.p + (block.p - (const uint8_t *)rest.p) + block.n;
-        rest = (struct pem_file){behind, rest.n - (size_t)(behind - rest.p)};
+        rest = (struct pem_file){.p = behind, .n = rest.n - (size_t)(behind - rest.p)};
     }
     return p->n - before;
 }

@@ -80,5 +80,13 @@ bool transport_can_leave(const struct transport *t);
 int transport_leave(struct transport *t);
 int transport_arrive(struct transport *t, struct transport_loop *loop);
 
+enum transport_proof { TRANSPORT_NO_PROOF, TRANSPORT_CERTIFICATE, TRANSPORT_SHARED_KEY };
+
+/*
+ * Whom the peer has shown to be in the TLS handshake, from `established` on. user: the name of a user, in memory of t;
+ * empty where there is no proof, or the certificate names nobody by the listener's rule.
+ */
+enum transport_proof transport_user(const struct transport *t, struct bytes *user);
+
 /* "TLSv1.3 TLS13-AES128-GCM-SHA256", or "plain"; into a buffer of the caller. */
 void transport_describe(const struct transport *t, char *out, size_t cap);

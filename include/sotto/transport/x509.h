@@ -35,6 +35,7 @@ enum x509_purpose { X509_SERVER_AUTH = 1, X509_CLIENT_AUTH = 2, X509_ANY_PURPOSE
 
 struct x509 {
     struct bytes whole, body;     /* the certificate; the part that is signed */
+    unsigned version;             /* 3; 1 has no extensions */
     struct bytes serial;          /* the integer's bytes */
     struct bytes issuer, subject; /* Names, with their headers */
     time_t from, until;

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * What a listener asks of its clients besides TLS: a certificate of certain CAs, or a shared key. Part of its context,
+ * so immutable and shared by all loops.
+ */
+#pragma once
+
+#include "psk_table_private.h"
+#include "sotto/transport/x509.h"
+#include "tls_private.h"
+
+struct tls_auth {
+    enum tls_client_cert client_cert;
+    enum tls_client_cert_user client_cert_user;
+    bool keys_only;         /* the listener has no certificate of its own */
+    struct x509_pool cas;   /* of client_ca */
+    struct psk_table *keys; /* NULL: none */
+    const char *keys_suite; /* the suite of TLS 1.3 that goes with shared keys */
+};
+
+/* Does it ask for anything? */
+bool tls_auth_is_wanted(const struct tls_settings *s);
+/* Reads the files and sets up the native context. keys_suite: see above; static. NULL with a complaint. */
+struct tls_auth *tls_auth_new(WOLFSSL_CTX *native, const struct tls_settings *s, const char *keys_suite,
+                              struct tls_complaint *wrong);
+/* NULL is fine. */
+void tls_auth_free(struct tls_auth *a);
