@@ -71,18 +71,19 @@ static void on_users(void *ctx, bool warning, const char *file, unsigned line, c
     e->n += here.n;
 }
 
-static void check_users(const struct config *c, struct config_errors *e)
+/* The users, for further checks; NULL: there are none to be had. */
+static struct users *check_users(const struct config *c, struct config_errors *e)
 {
     if (c->users == NULL)
-        return;
+        return NULL;
     struct users *u = users_load(c->users, on_users, e);
     bool needed = false;
     for (size_t i = 0; i < c->listeners_n; i++)
-        needed |= !c->listeners[i].anonymous;
+        needed |= !c->listeners[i].anonymous && !config_names_clients(&c->listeners[i]);
     if (u != NULL && users_count(u) == 0 && needed)
         config_error(e, 0, "auth", "users", "%s names no user, so nobody can log in; `sotto passwd %s USER` adds one",
                      c->users, c->users);
-    users_free(u);
+    return u;
 }
 
 static void folder_refused(const char *folder, struct config_errors *e)
@@ -134,26 +135,50 @@ static void check_readable(const struct config_listener *l, const char *section,
     config_error(e, l->line, section, key, "%s %s", path, why);
 }
 
-static void check_tls(const struct config_listener *l, const char *section, struct config_errors *e)
+/* Whoever has a shared key and no section, has what [*] grants. */
+static void check_key_owners(const struct config_listener *l, const char *section, const struct tls_context *t,
+                             const struct users *users, struct config_errors *e)
+{
+    size_t n = 0, first = 0;
+    if (users == NULL || users_have_everyone(users))
+        return;
+    for (size_t i = tls_context_keys(t); i > 0; i--) {
+        struct rights *r = users_rights(users, tls_context_key_owner(t, i - 1));
+        first = r == NULL ? i - 1 : first;
+        n += r == NULL;
+        rights_unref(r);
+    }
+    struct bytes name = n > 0 ? tls_context_key_owner(t, first) : bytes_str("");
+    if (n > 0)
+        config_warning(e, l->line, section, "psk_file",
+                       "%zu of its identities, '%.*s' first, have no section in the users file and there is no [*], so "
+                       "they may do nothing; add sections",
+                       n, (int)name.n, (const char *)name.p);
+}
+
+static void check_tls(const struct config_listener *l, const char *section, const struct users *users,
+                      struct config_errors *e)
 {
     char err[512];
     const char *setting = NULL;
-    if (l->cert == NULL || l->key == NULL)
+    const struct {
+        const char *key, *path;
+    } files[] = {
+        {"key", l->key}, {"chain", l->chain}, {"client_ca", l->client_ca}, {"crl", l->crl}, {"psk_file", l->psk_file}};
+    bool pair = l->cert != NULL && l->key != NULL, keys_only = l->cert == NULL && l->key == NULL && l->psk_file != NULL;
+    bool no_ca = l->client_cert != TLS_CLIENT_CERT_NONE && l->client_ca == NULL;
+    if ((!pair && !keys_only) || no_ca)
         return; /* the configuration's own errors say so */
-    struct tls_settings s = {.cert = l->cert,
-                             .key = l->key,
-                             .chain = l->chain,
-                             .min_version = l->min_version,
-                             .max_version = l->max_version,
-                             .ciphers = l->ciphers};
+    struct tls_settings s = config_tls_settings(l);
     struct tls_context *t = tls_context_new(&s, err, sizeof err, &setting);
-    if (t == NULL) {
+    if (t == NULL)
         config_error(e, l->line, section, setting, "%s", err);
-        if (setting == NULL || strcmp(setting, "key") != 0)
-            check_readable(l, section, "key", l->key, e);
-        if (setting == NULL || strcmp(setting, "chain") != 0)
-            check_readable(l, section, "chain", l->chain, e);
+    for (size_t i = 0; t == NULL && i < sizeof files / sizeof files[0]; i++) {
+        if (setting == NULL || strcmp(setting, files[i].key) != 0)
+            check_readable(l, section, files[i].key, files[i].path, e);
     }
+    if (t != NULL)
+        check_key_owners(l, section, t, users, e);
     tls_context_unref(t);
 }
 
@@ -200,7 +225,7 @@ unsigned server_check(const struct config *c, config_report report, void *ctx)
     if (tls_init() != 0)
         config_error(&e, 0, NULL, NULL, "wolfSSL can't be started; is the library installed whole?");
     become_user(c, &self, &e);
-    check_users(c, &e);
+    struct users *users = check_users(c, &e);
     check_data_dir(c, &e);
     become_self(&self, &e);
     for (size_t i = 0; i < c->listeners_n; i++) {
@@ -208,12 +233,13 @@ unsigned server_check(const struct config *c, config_report report, void *ctx)
         char section[64];
         snprintf(section, sizeof section, "listener.%s", l->name);
         if (l->tls)
-            check_tls(l, section, &e);
+            check_tls(l, section, users, &e);
         if (strncmp(l->address, "unix:", 5) == 0)
             check_unix(l, section, &e);
         else
             check_address(l, section, &e);
     }
+    users_free(users);
     tls_fini();
     return e.n;
 }

@@ -328,6 +328,27 @@ struct config *config_load(const char *path, config_report put, void *ctx)
     return only_without(errors, c);
 }
 
+bool config_names_clients(const struct config_listener *l)
+{
+    bool certificate = l->client_cert != TLS_CLIENT_CERT_NONE && l->client_cert_user != TLS_CLIENT_CERT_USER_NONE;
+    return certificate || l->psk_file != NULL;
+}
+
+struct tls_settings config_tls_settings(const struct config_listener *l)
+{
+    return (struct tls_settings){.cert = l->cert,
+                                 .key = l->key,
+                                 .chain = l->chain,
+                                 .min_version = l->min_version,
+                                 .max_version = l->max_version,
+                                 .ciphers = l->ciphers,
+                                 .client_cert = l->client_cert,
+                                 .client_cert_user = l->client_cert_user,
+                                 .client_ca = l->client_ca,
+                                 .crl = l->crl,
+                                 .psk_file = l->psk_file};
+}
+
 void config_listener_fini(struct config_listener *l)
 {
     mem_free(l->name);
@@ -336,6 +357,9 @@ void config_listener_fini(struct config_listener *l)
     mem_free(l->key);
     mem_free(l->chain);
     mem_free(l->ciphers);
+    mem_free(l->client_ca);
+    mem_free(l->crl);
+    mem_free(l->psk_file);
 }
 
 void config_free(struct config *c)

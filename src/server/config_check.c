@@ -11,14 +11,71 @@ static bool refused(const struct config_lines *lines, size_t i, const char *key)
     return lines->listener[i].faulty && config_line_of(lines, i, key) != 0;
 }
 
+struct listener_view {
+    const struct config_listener *l;
+    size_t i;
+    const char *section;
+    const struct config_lines *lines;
+    struct config_errors *e;
+};
+
+static void wrong(const struct listener_view *v, const char *key, const char *text)
+{
+    unsigned line = config_line_of(v->lines, v->i, key);
+    config_error(v->e, line != 0 ? line : v->l->line, v->section, key, "%s", text);
+}
+
+/* The key is there, and would do nothing. */
+static void idle(const struct listener_view *v, const char *key, bool used, const char *text)
+{
+    if (!used && config_line_of(v->lines, v->i, key) != 0)
+        wrong(v, key, text);
+}
+
+/* Who clients are, as far as TLS shows it. */
+static void check_client_auth(const struct listener_view *v)
+{
+    const struct config_listener *l = v->l;
+    bool asked = l->client_cert != TLS_CLIENT_CERT_NONE || refused(v->lines, v->i, "client_cert");
+    if (asked && l->client_ca == NULL && !refused(v->lines, v->i, "client_ca"))
+        wrong(v, "client_ca",
+              "missing; client_cert needs the CA that issues the clients' certificates: write client_ca "
+              "= FILE (ca.crt of `sotto cert init DIR`, whose `sotto cert client` makes them)");
+    idle(v, "client_ca", asked,
+         "without function while client_cert is none; write client_cert = required (or optional), or take this line "
+         "out");
+    idle(v, "crl", asked,
+         "without function while client_cert is none; write client_cert = required (or optional), or take this line "
+         "out");
+    idle(v, "client_cert_user", asked || l->client_cert_user == TLS_CLIENT_CERT_USER_NONE,
+         "without function while client_cert is none; write client_cert = required (or optional), or take this line "
+         "out");
+    idle(v, "password",
+         config_names_clients(l) || l->client_cert_user != TLS_CLIENT_CERT_USER_NONE || v->lines->listener[v->i].faulty,
+         "without function: no certificate and no shared key names the user here; set client_cert_user or psk_file, or "
+         "take this line out");
+    if (l->client_cert == TLS_CLIENT_CERT_REQUIRED && l->psk_file != NULL)
+        wrong(v, "psk_file",
+              "a client with a shared key shows no certificate, and client_cert = required asks for one; "
+              "write client_cert = optional, or give the keys a listener of their own");
+}
+
 static void check_tls(const struct config_listener *l, size_t i, const char *section, const struct config_lines *lines,
                       struct config_errors *e)
 {
-    static const char *const needs_tls[] = {"cert", "key", "chain", "min_version", "max_version", "ciphers", NULL};
-    if (l->tls && l->cert == NULL && !refused(lines, i, "cert"))
+    static const char *const needs_tls[] = {"cert",    "key",       "chain",       "min_version",      "max_version",
+                                            "ciphers", "client_ca", "client_cert", "client_cert_user", "password",
+                                            "crl",     "psk_file",  NULL};
+    struct listener_view v = {l, i, section, lines, e};
+    /* Shared keys need no certificate; half of a pair, or what goes with one, does. */
+    bool keys_only = (l->psk_file != NULL || refused(lines, i, "psk_file")) && l->cert == NULL && l->key == NULL &&
+                     l->chain == NULL && l->client_cert == TLS_CLIENT_CERT_NONE;
+    if (l->tls)
+        check_client_auth(&v);
+    if (l->tls && !keys_only && l->cert == NULL && !refused(lines, i, "cert"))
         config_error(e, l->line, section, "cert",
                      "missing; tls = on needs a certificate: write cert = FILE (`sotto cert init DIR` makes one)");
-    if (l->tls && l->key == NULL && !refused(lines, i, "key"))
+    if (l->tls && !keys_only && l->key == NULL && !refused(lines, i, "key"))
         config_error(e, l->line, section, "key",
                      "missing; tls = on needs the certificate's private key: write key = FILE");
     if (l->tls && l->min_version > l->max_version)
@@ -53,7 +110,8 @@ static void check_address(const struct config *c, size_t i, const char *section,
     }
 }
 
-/* Where nobody may come in without a password, somebody must have one. */
+/* Where nobody may come in without a password, somebody must have one; and whom a certificate or shared key names, has
+ * what the users file grants. */
 static void check_auth(const struct config *c, const struct config_lines *lines, struct config_errors *e)
 {
     static const char *const why =
@@ -65,6 +123,12 @@ static void check_auth(const struct config *c, const struct config_lines *lines,
         unsigned line = config_line_of(lines, i, "anonymous");
         char section[64];
         snprintf(section, sizeof section, "listener.%s", l->name);
+        if (config_names_clients(l)) {
+            config_error(e, l->line, section, l->psk_file != NULL ? "psk_file" : "client_cert_user",
+                         "names users, and [auth] users names no file, so they could do nothing; write users = FILE "
+                         "under [auth], with a section for each, or one [*] for all");
+            continue;
+        }
         if (!l->anonymous && line != 0)
             config_error(e, line, section, "anonymous", "%s", why);
         else if (!l->anonymous && !said)

@@ -35,6 +35,19 @@ static const struct config_choice protocols[] = {{"mqtt", 0}, {NULL, 0}};
 static const struct config_choice versions[] = {
     {"3.1", 1 << PROTO_31}, {"3.1.1", 1 << PROTO_311}, {"5", 1 << PROTO_5}, {NULL, 0}};
 static const struct config_choice tls_versions[] = {{"1.2", TLS_1_2}, {"1.3", TLS_1_3}, {NULL, 0}};
+static const struct config_choice client_certs[] = {{"none", TLS_CLIENT_CERT_NONE},
+                                                    {"optional", TLS_CLIENT_CERT_OPTIONAL},
+                                                    {"required", TLS_CLIENT_CERT_REQUIRED},
+                                                    {NULL, 0}};
+static const struct config_choice cert_users[] = {{"none", TLS_CLIENT_CERT_USER_NONE},
+                                                  {"cn", TLS_CLIENT_CERT_USER_CN},
+                                                  {"san", TLS_CLIENT_CERT_USER_SAN},
+                                                  {"spki", TLS_CLIENT_CERT_USER_SPKI},
+                                                  {NULL, 0}};
+static const struct config_choice passwords[] = {{"required", AUTH_PASSWORD_REQUIRED},
+                                                 {"optional", AUTH_PASSWORD_OPTIONAL},
+                                                 {"none", AUTH_PASSWORD_NONE},
+                                                 {NULL, 0}};
 
 const char *const config_sections[] = {"broker", "log", "auth", "limits", "listener.NAME", NULL};
 
@@ -110,6 +123,22 @@ const struct config_key config_keys[] = {
     {"listener", "key", VALUE_PATH, LISTENER(key), 0, 0, NULL, NULL, "none", "The certificate's private key, PEM."},
     {"listener", "chain", VALUE_PATH, LISTENER(chain), 0, 0, NULL, NULL, "none",
      "The intermediate certificates, PEM, where they stand in a file of their own."},
+    {"listener", "client_ca", VALUE_PATH, LISTENER(client_ca), 0, 0, NULL, NULL, "none",
+     "The CAs that issue the clients' certificates, PEM or DER."},
+    {"listener", "client_cert", VALUE_CHOICE, LISTENER(client_cert), 0, 0, client_certs, "none", NULL,
+     "Whether clients show a certificate. One that is shown must be good, with optional too."},
+    {"listener", "client_cert_user", VALUE_CHOICE, LISTENER(client_cert_user), 0, 0, cert_users, "none", NULL,
+     "The user name taken from the certificate, in place of the one in CONNECT: the common name, the first alternative "
+     "name (DNS, else e-mail, else URI), or the SHA-256 of its public key in base64url. none: the certificate only "
+     "opens the door."},
+    {"listener", "password", VALUE_CHOICE, LISTENER(password), 0, 0, passwords, "optional", NULL,
+     "A password in CONNECT besides a certificate or shared key that names the user: must be there; must be right if "
+     "it "
+     "is there; is not looked at."},
+    {"listener", "crl", VALUE_PATH, LISTENER(crl), 0, 0, NULL, NULL, "none",
+     "The revocation lists of all CAs in client_ca, PEM or DER; made by `sotto cert revoke DIR NAME`."},
+    {"listener", "psk_file", VALUE_PATH, LISTENER(psk_file), 0, 0, NULL, NULL, "none",
+     "Pre-shared keys: lines IDENTITY:HEXKEY. The identity is the user name."},
     {"listener", "min_version", VALUE_CHOICE, LISTENER(min_version), 0, 0, tls_versions, "1.2", NULL,
      "The oldest version of TLS."},
     {"listener", "max_version", VALUE_CHOICE, LISTENER(max_version), 0, 0, tls_versions, "1.3", NULL,

@@ -196,19 +196,29 @@ void connection_resume(struct connection *c)
     transport_start(c->transport);
 }
 
+void connection_identify(const struct connection *c, struct auth_request *r)
+{
+    transport_user(c->transport, &r->identity);
+    r->password_rule = c->listener->config->password;
+}
+
 static void on_established(void *owner)
 {
     struct connection *c = live(owner);
+    struct bytes user;
     if (c == NULL)
         return;
     give_handshake(c);
     client_set_handshaking(c->client, false);
+    transport_user(c->transport, &user);
+    if (user.n > 0)
+        client_set_identified(c->client);
     if (!log_enabled(LOG_DEBUG))
         return;
     char text[128];
     transport_describe(c->transport, text, sizeof(text));
     log_event(LOG_DEBUG, "tls.established", LF_PEER("peer", client_peer(c->client)),
-              LF_STR("listener", c->listener->config->name), LF_STR("tls", text));
+              LF_STR("listener", c->listener->config->name), LF_STR("tls", text), LF_BYTES("user", user));
 }
 
 /* ---------------------------------------------------------------- out */

@@ -10,6 +10,7 @@
 
 #include "loop.h"
 #include "sotto/base/buf.h"
+#include "sotto/core/shard.h"
 
 #define CONNECTION_LINGER 5000 /* ms for the peer to take our last bytes */
 
@@ -41,6 +42,8 @@ struct connection {
 /* Takes the socket over; it has a place among the connections and, with TLS, among the handshakes, which are given
  * back when it is over. peer: "address:port", copied. */
 void connection_accept(struct loop *l, const struct listener *from, int fd, const char *peer);
+/* Fills in what TLS has shown of who it is. */
+void connection_identify(const struct connection *c, struct auth_request *r);
 /* At the end of a turn, for each connection in the dirty list. */
 void connection_turn(struct connection *c);
 /* Feeds what was kept and reads on, if the client is ready for it. */

@@ -114,12 +114,18 @@ static void on_answer(void *arg, uint64_t tag, enum reason reason, struct rights
 static void env_authenticate(void *ctx, struct client *c, const struct auth_request *r)
 {
     struct loop *l = ctx;
-    authenticator_check(l->server->authenticator, r, on_answer, l, client_handle(c));
+    struct auth_request known = *r;
+    connection_identify(client_link(c), &known);
+    authenticator_check(l->server->authenticator, &known, on_answer, l, client_handle(c));
 }
 
 static enum reason env_auth_step(void *ctx, struct client *c, struct auth_step *step)
 {
     const struct loop *l = ctx;
+    struct auth_request known = {0};
+    connection_identify(client_link(c), &known);
+    if (step->user.n == 0)
+        step->user = known.identity;
     return enhanced_auth_step(authenticator_users(l->server->authenticator), client_peer(c), step);
 }
 

@@ -136,15 +136,10 @@ static int load_users(struct server *s)
 
 static int open_tls(struct server *s, struct listener *l, const struct config_listener *c)
 {
-    struct tls_settings settings = {.cert = c->cert,
-                                    .key = c->key,
-                                    .chain = c->chain,
-                                    .min_version = c->min_version,
-                                    .max_version = c->max_version,
-                                    .ciphers = c->ciphers,
-                                    .tickets = c->ticket_lifetime > 0 ? ticket_keys_ring(s->ticket_keys) : NULL,
-                                    .ticket_lifetime = c->ticket_lifetime,
-                                    .policy = c->name};
+    struct tls_settings settings = config_tls_settings(c);
+    settings.tickets = c->ticket_lifetime > 0 ? ticket_keys_ring(s->ticket_keys) : NULL;
+    settings.ticket_lifetime = c->ticket_lifetime;
+    settings.policy = c->name;
     char err[LINE], line[LINE + 128];
     const char *setting = NULL;
     l->tls = tls_context_new(&settings, err, sizeof(err), &setting);

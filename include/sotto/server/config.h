@@ -9,6 +9,7 @@
 #include "sotto/base/log.h"
 #include "sotto/core/limits.h"
 #include "sotto/store/durable.h"
+#include "sotto/core/shard.h"
 #include "sotto/transport/tls_context.h"
 
 /* Whom root becomes where [broker] user is absent and this user exists. */
@@ -21,6 +22,10 @@ struct config_listener {
     uint8_t versions; /* bit 1 << enum proto */
     bool tls, anonymous;
     char *cert, *key, *chain, *ciphers; /* paths made absolute against the file's directory; NULL when absent */
+    char *client_ca, *crl, *psk_file;   /* paths as well */
+    enum tls_client_cert client_cert;
+    enum tls_client_cert_user client_cert_user;
+    enum auth_password password; /* besides what a certificate or shared key has shown */
     enum tls_version min_version, max_version;
     uint32_t ticket_lifetime; /* seconds; 0: no tickets */
     unsigned line; /* of its section */
@@ -40,6 +45,11 @@ struct config {
     struct config_listener *listeners;
     size_t listeners_n;
 };
+
+/* Does TLS show who a client of this listener is: by its certificate or by a shared key? */
+bool config_names_clients(const struct config_listener *l);
+/* What its TLS context is made from. Views into l. */
+struct tls_settings config_tls_settings(const struct config_listener *l);
 
 /* Prints one line an error to the given function: "FILE:LINE: [section] key: what, why, what to do". */
 typedef void (*config_report)(void *ctx, const char *line);

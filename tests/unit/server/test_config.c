@@ -33,6 +33,7 @@ static struct config *parse(const char *text, struct lines *l)
 
 /* A listener that is right, for texts about something else. */
 #define OPEN "[auth]\nanonymous = on\n[listener.a]\n"
+#define USERS "[auth]\nusers = u\n[listener.a]\n"
 #define TLS OPEN "tls = on\ncert = c\nkey = k\n"
 
 static const struct {
@@ -92,6 +93,27 @@ static const struct {
     {OPEN "cert = x\n", "c:4: [listener.a] cert: without function while tls is off;"},
     {OPEN "key = x\nchain = y\nmin_version = 1.2\nmax_version = 1.3\nciphers = z\n",
      "] key: without\n] chain: without\n] min_version: without\n] max_version: without\n] ciphers: without"},
+    /* Who clients are. */
+    {TLS "client_cert = required\n", "c:3: [listener.a] client_ca: missing; client_cert needs the CA"},
+    {TLS "client_ca = x\n", "c:7: [listener.a] client_ca: without function while client_cert is none;"},
+    {TLS "crl = x\nclient_cert_user = cn\n",
+     "c:7: [listener.a] crl: without function\nc:8: [listener.a] client_cert_user: without function while"},
+    {TLS "client_cert = yes\nclient_ca = x\n",
+     "c:7: [listener.a] client_cert: 'yes' is not a value of this key; write none, optional or required"},
+    {TLS "client_cert = required\nclient_ca = x\nclient_cert_user = dn\n",
+     "c:9: [listener.a] client_cert_user: 'dn' is not a value of this key; write none, cn, san or spki"},
+    {TLS "client_cert = required\nclient_ca = x\npassword = none\n",
+     "c:9: [listener.a] password: without function: no certificate and no shared key names the user here;"},
+    {TLS "client_cert = required\nclient_ca = x\nclient_cert_user = cn\n",
+     "c:3: [listener.a] client_cert_user: names users, and [auth] users names no file, so they could do nothing;"},
+    {USERS "tls = on\ncert = c\nkey = k\nclient_cert = required\nclient_ca = x\npsk_file = p\n",
+     "c:9: [listener.a] psk_file: a client with a shared key shows no certificate, and client_cert = required"},
+    {USERS "tls = on\nkey = k\npsk_file = p\n", "c:3: [listener.a] cert: missing;"},
+    {USERS "tls = on\nclient_cert = optional\nclient_ca = x\npsk_file = p\n",
+     "c:3: [listener.a] cert: missing;\nc:3: [listener.a] key: missing;"},
+    {OPEN "psk_file = x\nclient_ca = x\nclient_cert = required\nclient_cert_user = cn\ncrl = x\npassword = none\n",
+     "client_ca: without\n] client_cert: without\n] client_cert_user: without\n] password: without\n] crl: without\n"
+     "] psk_file: without\nnames users, and [auth] users names no file"},
     {TLS "min_version = 1.3\nmax_version = 1.2\n", "c:7: [listener.a] min_version: is above max_version;"},
     {OPEN "[listener.b]\nport = 1883\n", "c:4: [listener.b]: address :: port 1883 is taken by [listener.a] on line 3"},
     {OPEN "address = unix:/x\n[listener.b]\naddress = unix:/x\n",
@@ -228,6 +250,30 @@ static void values_arrive_whole(void **state)
     config_free(c);
 }
 
+static void listeners_know_who_clients_are(void **state)
+{
+    struct config *c = good(
+        "[auth]\nusers = u\n[listener.cert]\ntls = on\ncert = c\nkey = k\nclient_ca = ca\nclient_cert = optional\n"
+        "client_cert_user = spki\npassword = none\ncrl = l\n"
+        "[listener.key]\ntls = on\nport = 1\npsk_file = p\npassword = required\n[listener.plain]\n");
+    const struct config_listener *l = c->listeners;
+    (void)state;
+    struct tls_settings s = config_tls_settings(&l[0]);
+    assert_string_equal(s.client_ca, "/nowhere/ca");
+    assert_string_equal(s.crl, "/nowhere/l");
+    assert_int_equal(s.client_cert, TLS_CLIENT_CERT_OPTIONAL);
+    assert_int_equal(s.client_cert_user, TLS_CLIENT_CERT_USER_SPKI);
+    assert_int_equal(l[0].password, AUTH_PASSWORD_NONE);
+    s = config_tls_settings(&l[1]);
+    assert_string_equal(s.psk_file, "/nowhere/p");
+    assert_null(s.cert);
+    assert_int_equal(l[1].password, AUTH_PASSWORD_REQUIRED);
+    assert_int_equal(l[2].password, AUTH_PASSWORD_OPTIONAL);
+    assert_int_equal(l[2].client_cert, TLS_CLIENT_CERT_NONE);
+    assert_true(config_names_clients(&l[0]) && config_names_clients(&l[1]) && !config_names_clients(&l[2]));
+    config_free(c);
+}
+
 static void listeners_keep_to_themselves(void **state)
 {
     struct config *c = good(
@@ -308,6 +354,7 @@ int main(void)
         cmocka_unit_test(every_fault_has_its_line_and_words),
         cmocka_unit_test(defaults_are_those_of_the_contract),
         cmocka_unit_test(values_arrive_whole),
+        cmocka_unit_test(listeners_know_who_clients_are),
         cmocka_unit_test(listeners_keep_to_themselves),
         cmocka_unit_test(the_sample_is_right),
         cmocka_unit_test(a_file_that_is_not_there_is_an_error),
