@@ -136,6 +136,10 @@ static void say_fingerprints(FILE *out, const struct x509 *c)
         x509_hex(bytes_of(digest, X509_SHA1), ':', text, sizeof(text));
         cert_say(out, "SHA-1", "%s", text);
     }
+    char name[X509_KEY_NAME];
+    bool client = !c->ca && (!c->has_purposes || (c->purposes & (X509_CLIENT_AUTH | X509_ANY_PURPOSE)) != 0);
+    if (client && x509_key_name(&c->key, name) != NULL)
+        cert_say(out, "key name", "%s (the user, with client_cert_user = spki)", name);
     if (!c->ca && (!c->has_purposes || (c->purposes & (X509_SERVER_AUTH | X509_ANY_PURPOSE)) != 0))
         say_tasmota(out, c);
 }

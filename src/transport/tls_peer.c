@@ -14,7 +14,6 @@
 #include <stdio.h>
 #include <time.h>
 
-#include "sotto/base/base64.h"
 #include "sotto/base/mem.h"
 
 #define OLD_CERTIFICATE "the client's certificate is of X.509 version 1, which TLS does not allow"
@@ -128,17 +127,6 @@ static struct bytes alternative_name(const struct x509 *c)
     return (struct bytes){NULL, 0};
 }
 
-static struct bytes key_name(const struct x509 *c, char out[BASE64_SIZE(X509_SHA256)])
-{
-    uint8_t digest[X509_SHA256];
-    if (!x509_sha256(c->key.whole, digest))
-        return (struct bytes){NULL, 0};
-    size_t n = base64_write(digest, sizeof(digest), BASE64_UNPADDED, out);
-    for (size_t i = 0; i < n; i++)
-        out[i] = out[i] == '+' ? '-' : out[i] == '/' ? '_' : out[i];
-    return bytes_of(out, n);
-}
-
 /* The user whom the certificate names, by the listener's rule. */
 static bool take_name(struct tls_peer *p, const struct x509 *c)
 {
@@ -152,7 +140,7 @@ static bool take_name(struct tls_peer *p, const struct x509 *c)
         [TLS_CLIENT_CERT_USER_SAN] = "the client's certificate has no alternative name (DNS, e-mail or URI)",
         [TLS_CLIENT_CERT_USER_SPKI] = "the key of the client's certificate can't be hashed",
     };
-    char hash[BASE64_SIZE(X509_SHA256)];
+    char hash[X509_KEY_NAME];
     enum tls_client_cert_user rule = p->auth->client_cert_user;
     struct bytes name = {NULL, 0};
     if (rule == TLS_CLIENT_CERT_USER_NONE) {
@@ -161,7 +149,7 @@ static bool take_name(struct tls_peer *p, const struct x509 *c)
     }
     name = rule == TLS_CLIENT_CERT_USER_CN    ? x509_common_name(c->subject)
            : rule == TLS_CLIENT_CERT_USER_SAN ? alternative_name(c)
-                                              : key_name(c, hash);
+                                              : bytes_str(x509_key_name(&c->key, hash));
     if (name.n == 0)
         return fault(p, none[rule], NULL, HINT_NAME);
     const char *why = user_name_fault(name);

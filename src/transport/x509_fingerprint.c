@@ -4,6 +4,7 @@
 #include <wolfssl/wolfcrypt/sha.h>
 #include <wolfssl/wolfcrypt/sha256.h>
 
+#include "sotto/base/base64.h"
 #include "sotto/base/mem.h"
 #include "sotto/transport/x509.h"
 
@@ -48,4 +49,17 @@ bool x509_tasmota(const struct x509_key *k, bool old, uint8_t out[X509_SHA1])
     bool ok = !w.bad && x509_sha1(bytes_of(text, n), out);
     mem_free(text);
     return ok;
+}
+
+const char *x509_key_name(const struct x509_key *k, char out[X509_KEY_NAME])
+{
+    _Static_assert(BASE64_SIZE(X509_SHA256) <= X509_KEY_NAME + 1, "with padding it would have one byte more");
+    uint8_t digest[X509_SHA256];
+    char text[BASE64_SIZE(X509_SHA256)];
+    if (!x509_sha256(k->whole, digest))
+        return NULL;
+    size_t n = base64_write(digest, sizeof(digest), BASE64_UNPADDED, text);
+    for (size_t i = 0; i <= n; i++)
+        out[i] = text[i] == '+' ? '-' : text[i] == '/' ? '_' : text[i];
+    return out;
 }

@@ -30,9 +30,16 @@ static int setup(void **state)
     broker_write(b, "users.ini", own);
     free(own);
     free(text);
+    program_run(&passwd, 0, NULL, ARGV(sotto_bin(), "cert", "init", broker_path(b, "certs")));
+    program_fini(&passwd);
+    program_run(&passwd, 0, NULL, ARGV(sotto_bin(), "cert", "client", broker_path(b, "certs"), "alice"));
+    program_fini(&passwd);
     broker_write(b, "sotto.ini",
                  "[broker]\nthreads = 2\ndata_dir = @DIR@/data\n[auth]\nanonymous = off\nusers = users.ini\n"
-                 "[listener.a]\naddress = 127.0.0.1\nport = @P0@\n");
+                 "[listener.a]\naddress = 127.0.0.1\nport = @P0@\n"
+                 "[listener.b]\naddress = 127.0.0.1\nport = @P1@\ntls = on\ncert = certs/server.crt\nkey = "
+                 "certs/server.key\nclient_ca = certs/ca.crt\nclient_cert = required\nclient_cert_user = cn\n"
+                 "password = required\n");
     broker_start(b);
     return 0;
 }
@@ -81,14 +88,18 @@ static void expect(struct peer *p, unsigned first, unsigned reason, char *data, 
     free(body);
 }
 
-static struct peer *start(void **state, const char *id, const char *method, const char *data)
+static struct peer *start_on(struct peer *p, const char *id, const char *method, const char *data)
 {
-    struct broker *b = *state;
-    struct peer *p = peer_tcp(b->ports[0]);
     size_t props = 6 + strlen(method) + strlen(data);
     assert_true(props < 128);
     peer_packet(p, 0x10, "<MQTT> 05 02 0000 %02x 15 <%s> 16 <%s> <%s>", (unsigned)props, method, data, id);
     return p;
+}
+
+static struct peer *start(void **state, const char *id, const char *method, const char *data)
+{
+    struct broker *b = *state;
+    return start_on(peer_tcp(b->ports[0]), id, method, data);
 }
 
 static void send_auth(struct peer *p, unsigned reason, const char *data)
@@ -270,6 +281,32 @@ static void leaving_in_the_middle_is_nothing_special(void **state)
     leave(login(state, "left", "alice", "wonder land"));
 }
 
+/* A certificate has named the user already: SCRAM is a password besides, and for that user only. */
+static void a_certificate_and_scram_are_of_one_user(void **state)
+{
+    struct broker *b = *state;
+    struct scram_client c;
+    char text[600], data[600];
+    const char *ca = broker_path(b, "certs/ca.crt"), *cert = broker_path(b, "certs/alice.crt");
+    const char *key = broker_path(b, "certs/alice.key");
+    struct peer *p = start_on(peer_tls_with(b->ports[1], ca, cert, key), "one", METHOD,
+                              scram_client_first(&c, "n,,", "alice", "0123456789", text, sizeof text));
+    expect(p, 0xf0, CONTINUE, data, sizeof data);
+    assert_non_null(scram_client_final(&c, data, "wonder land", text, sizeof text));
+    send_auth(p, CONTINUE, text);
+    expect(p, 0x20, 0, data, sizeof data);
+    leave(p);
+    p = start_on(peer_tls_with(b->ports[1], ca, cert, key), "two", METHOD,
+                 scram_client_first(&c, "n,,", "carol", "0123456789", text, sizeof text));
+    refused(p, 0x20, 0x87);
+    broker_expect_log(b, "the client is known as another user already");
+    /* password = required, and none: refused in words. */
+    p = peer_tls_with(b->ports[1], ca, cert, key);
+    peer_packet(p, 0x10, "<MQTT> 05 02 0000 00 <three>");
+    refused(p, 0x20, 0x87);
+    broker_expect_log(b, "no password was given, and this listener asks for one besides the certificate or key");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -282,6 +319,7 @@ int main(void)
         cmocka_unit_test(re_authentication_that_fails_ends_the_connection),
         cmocka_unit_test(a_recorded_exchange_logs_nobody_in),
         cmocka_unit_test(leaving_in_the_middle_is_nothing_special),
+        cmocka_unit_test(a_certificate_and_scram_are_of_one_user),
     };
     return cmocka_run_group_tests(tests, setup, broker_group_teardown);
 }

@@ -109,6 +109,11 @@ bool x509_sha1(struct bytes b, uint8_t out[X509_SHA1]);
  */
 bool x509_tasmota(const struct x509_key *k, bool old, uint8_t out[X509_SHA1]);
 
+#define X509_KEY_NAME 44
+/* The SHA-256 of SubjectPublicKeyInfo in base64url without padding: what client_cert_user = spki names a user by. out,
+ * or NULL where wolfCrypt can't. */
+const char *x509_key_name(const struct x509_key *k, char out[X509_KEY_NAME]);
+
 enum x509_match {
     X509_NO_MATCH,
     X509_MATCH,

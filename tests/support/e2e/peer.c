@@ -141,7 +141,9 @@ static WOLFSSL_METHOD *method(int minor)
                         : wolfSSLv23_client_method();
 }
 
-struct peer *peer_tls_try(uint16_t port, const char *ca_file, const char *host, int minor)
+/* cert and key: NULL for none. */
+static struct peer *tls_try(uint16_t port, const char *ca_file, const char *host, int minor, const char *cert,
+                            const char *key)
 {
     static bool initialized;
     if (!initialized)
@@ -153,6 +155,9 @@ struct peer *peer_tls_try(uint16_t port, const char *ca_file, const char *host, 
     wolfSSL_CTX_set_verify(p->ctx, WOLFSSL_VERIFY_PEER, NULL);
     if (wolfSSL_CTX_load_verify_locations(p->ctx, ca_file, NULL) != WOLFSSL_SUCCESS)
         fail_msg("%s is no CA certificate that can be read", ca_file);
+    if (cert != NULL && (wolfSSL_CTX_use_certificate_file(p->ctx, cert, WOLFSSL_FILETYPE_PEM) != WOLFSSL_SUCCESS ||
+                         wolfSSL_CTX_use_PrivateKey_file(p->ctx, key, WOLFSSL_FILETYPE_PEM) != WOLFSSL_SUCCESS))
+        fail_msg("%s and %s are no pair that can be read", cert, key);
     p->ssl = wolfSSL_new(p->ctx);
     if (host != NULL)
         wolfSSL_check_domain_name(p->ssl, host);
@@ -161,6 +166,19 @@ struct peer *peer_tls_try(uint16_t port, const char *ca_file, const char *host, 
         peer_close(p);
         return NULL;
     }
+    return p;
+}
+
+struct peer *peer_tls_try(uint16_t port, const char *ca_file, const char *host, int minor)
+{
+    return tls_try(port, ca_file, host, minor, NULL, NULL);
+}
+
+struct peer *peer_tls_with(uint16_t port, const char *ca_file, const char *cert, const char *key)
+{
+    struct peer *p = tls_try(port, ca_file, "localhost", 3, cert, key);
+    if (p == NULL)
+        fail_msg("the TLS handshake failed");
     return p;
 }
 

@@ -22,6 +22,8 @@ struct peer *peer_unix(const char *path);
 struct peer *peer_tls(uint16_t port, const char *ca_file, int minor);
 /* The same, but returns NULL where connecting or the handshake failed. */
 struct peer *peer_tls_try(uint16_t port, const char *ca_file, const char *host, int minor);
+/* The same with a certificate of its own (PEM files), in TLS 1.3, for "localhost". */
+struct peer *peer_tls_with(uint16_t port, const char *ca_file, const char *cert, const char *key);
 /* Closes in order (TLS: with close_notify), and frees. */
 void peer_close(struct peer *p);
 /* Closes with a reset, as a crashed machine's stack would; frees. */
