@@ -54,6 +54,9 @@ static void check_client_auth(const struct listener_view *v)
          config_names_clients(l) || l->client_cert_user != TLS_CLIENT_CERT_USER_NONE || v->lines->listener[v->i].faulty,
          "without function: no certificate and no shared key names the user here; set client_cert_user or psk_file, or "
          "take this line out");
+    idle(v, "ticket_lifetime", (!asked && l->psk_file == NULL) || l->ticket_lifetime == 0,
+         "without function: clients that show certificates or shared keys get no tickets, because a ticket would bring "
+         "them in without; take this line out");
     if (l->client_cert == TLS_CLIENT_CERT_REQUIRED && l->psk_file != NULL)
         wrong(v, "psk_file",
               "a client with a shared key shows no certificate, and client_cert = required asks for one; "
@@ -63,9 +66,20 @@ static void check_client_auth(const struct listener_view *v)
 static void check_tls(const struct config_listener *l, size_t i, const char *section, const struct config_lines *lines,
                       struct config_errors *e)
 {
-    static const char *const needs_tls[] = {"cert",    "key",       "chain",       "min_version",      "max_version",
-                                            "ciphers", "client_ca", "client_cert", "client_cert_user", "password",
-                                            "crl",     "psk_file",  NULL};
+    static const char *const needs_tls[] = {"cert",
+                                            "key",
+                                            "chain",
+                                            "min_version",
+                                            "max_version",
+                                            "ciphers",
+                                            "client_ca",
+                                            "client_cert",
+                                            "client_cert_user",
+                                            "password",
+                                            "crl",
+                                            "psk_file",
+                                            "ticket_lifetime",
+                                            NULL};
     struct listener_view v = {l, i, section, lines, e};
     /* Shared keys need no certificate; half of a pair, or what goes with one, does. */
     bool keys_only = (l->psk_file != NULL || refused(lines, i, "psk_file")) && l->cert == NULL && l->key == NULL &&

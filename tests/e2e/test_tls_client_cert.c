@@ -228,6 +228,30 @@ static void gnutls_agrees(void **state)
     }
 }
 
+/* A ticket of a listener that asks for nothing opens none that asks; and such a one gives no tickets. */
+static void tickets_are_no_way_round(void **state)
+{
+    struct broker *b = *state;
+    char out[128], in[128];
+    snprintf(out, sizeof out, "-sess_out %s", broker_path(b, "session"));
+    snprintf(in, sizeof in, "-sess_in %s", broker_path(b, "session"));
+    for (int minor = 2; minor <= 3; minor++) {
+        struct visit v = {.port = b->ports[NONE], .minor = minor, .more = out};
+        assert_int_equal(visit(&v), LET_IN);
+        v.more = in;
+        assert_int_equal(visit(&v), LET_IN);
+        v.port = b->ports[REQUIRED];
+        assert_int_equal(visit(&v), TLS_REFUSED);
+        /* Its own: by a client with a certificate first, and then without. */
+        v = (struct visit){
+            .port = b->ports[REQUIRED], .minor = minor, .cert = broker_path(b, "certs/alice"), .more = out};
+        assert_int_equal(visit(&v), LET_IN);
+        v.cert = NULL;
+        v.more = in;
+        assert_int_equal(visit(&v), TLS_REFUSED);
+    }
+}
+
 /* ---- with brokers of their own ---- */
 
 static void copy_certs(struct broker *to, const struct broker *from)
@@ -451,6 +475,7 @@ int main(void)
         cmocka_unit_test(a_client_is_no_ca),
         cmocka_unit_test(the_name_in_the_certificate_decides_what_is_allowed),
         cmocka_unit_test(gnutls_agrees),
+        cmocka_unit_test(tickets_are_no_way_round),
         cmocka_unit_test(names_come_from_alternative_names_and_keys),
         cmocka_unit_test(passwords_besides_certificates),
         cmocka_unit_test(chains_with_intermediate_cas),
