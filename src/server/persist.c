@@ -81,12 +81,24 @@ struct restoring {
     uint64_t lost, full; /* items without memory, or that make no sense; retained messages over the limits */
 };
 
-/* A user who is not in the users file any more keeps the session, and may do nothing. */
+/* Certificates and shared keys may name users who have no section. */
+static bool names_clients(const struct config *c)
+{
+    bool any = false;
+    for (size_t i = 0; i < c->listeners_n; i++)
+        any |= config_names_clients(&c->listeners[i]);
+    return any;
+}
+
+/* A user who is not in the users file any more keeps the session, and may do nothing; or what all may, where it may be
+ * one of a certificate or shared key. */
 static struct rights *rights_of(const struct server *s, struct bytes user)
 {
     const struct users *users = authenticator_users(s->authenticator);
     if (user.n == 0)
         return users_anonymous_rights(users);
+    if (names_clients(s->config))
+        return users_identity_rights(users, user);
     struct rights *rights = users_rights(users, user);
     return rights != NULL ? rights : rights_new(user, NULL, 0, false);
 }

@@ -356,6 +356,40 @@ static void passwords_besides_certificates(void **state)
     broker_fini(&b);
 }
 
+/* What is stored of a user without a section has the rights of [*] after a restart, too: here a will that is due then.
+ */
+static void a_restart_keeps_the_rights_of_an_identity(void **state)
+{
+    struct broker b;
+    broker_init(&b);
+    copy_certs(&b, *state);
+    broker_write(&b, "users.ini", "[*]\nsubscribe = #\npublish = gone/%u\n");
+    configure(&b,
+              "[broker]\nthreads = 1\ndata_dir = @DIR@/data\n[auth]\nusers = users.ini\n"
+              "[listener.a]\nport = @P0@\n%sclient_ca = certs/ca.crt\nclient_cert = required\nclient_cert_user = cn\n"
+              "[listener.b]\naddress = 127.0.0.1\nport = @P1@\nanonymous = on\n",
+              listener);
+    broker_start(&b);
+    struct peer *p = peer_tls_with(b.ports[0], broker_path(&b, "certs/ca.crt"), broker_path(&b, "certs/alice.crt"),
+                                   broker_path(&b, "certs/alice.key"));
+    /* Session expiry 60 s, will delay 3 s. */
+    peer_packet(p, 0x10, "<MQTT> 05 06 0000 05 11 0000003c <alices> 05 18 00000003 <gone/alice> <late>");
+    uint8_t *body;
+    size_t n;
+    assert_int_equal(peer_read_packet(p, &body, &n), 0x20);
+    assert_int_equal(body[1], 0);
+    free(body);
+    peer_abort(p);
+    broker_stop(&b);
+    broker_start(&b);
+    struct peer *watcher = client(b.ports[1], "watcher");
+    peer_subscribe(watcher, 1, "gone/#", 0);
+    peer_expect_publish(watcher, 0, "gone/alice", "late");
+    peer_disconnect(watcher);
+    broker_stop(&b);
+    broker_fini(&b);
+}
+
 /* root, middle (revoked: bad), leaves under each, and a chain that is too long. */
 static const char make_chains[] =
     "set -e; cd \"$1\"; "
@@ -478,6 +512,7 @@ int main(void)
         cmocka_unit_test(tickets_are_no_way_round),
         cmocka_unit_test(names_come_from_alternative_names_and_keys),
         cmocka_unit_test(passwords_besides_certificates),
+        cmocka_unit_test(a_restart_keeps_the_rights_of_an_identity),
         cmocka_unit_test(chains_with_intermediate_cas),
         cmocka_unit_test(a_list_that_ends_closes_the_door),
     };

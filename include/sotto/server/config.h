@@ -8,8 +8,8 @@
 
 #include "sotto/base/log.h"
 #include "sotto/core/limits.h"
-#include "sotto/store/durable.h"
 #include "sotto/core/shard.h"
+#include "sotto/store/durable.h"
 #include "sotto/transport/tls_context.h"
 
 /* Whom root becomes where [broker] user is absent and this user exists. */
