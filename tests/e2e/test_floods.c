@@ -285,6 +285,7 @@ static void a_storm_for_one_client_id_has_one_survivor(void **state)
     peer_expect_close(first);
     peer_close(first);
     struct peer *last = survivor(p);
+    peer_drain(last); /* its CONNACK may still wait for the disk */
     peer_packet(w->sender, 0x32, "<wanted/x> 0009 'for the survivor'");
     peer_expect(w->sender, "40 02 0009");
     peer_expect_publish(last, 2, "wanted/x", "for the survivor");
