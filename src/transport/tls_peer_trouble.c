@@ -85,7 +85,7 @@ static bool about_key(const struct tls_trouble *f, char *why, size_t cap, const 
                  (int)p->user_n, (const char *)p->user);
         return true;
     }
-    if (f->error == PSK_KEY_ERROR) {
+    if (f->error == PSK_KEY_ERROR || f->error == BAD_BINDER) {
         snprintf(why, cap, "the client's identity can't be a user's name (1 to 49 bytes of UTF-8, no ']')");
         return true;
     }

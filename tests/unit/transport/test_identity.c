@@ -136,7 +136,9 @@ static void a_key_that_was_not_used_names_nobody(void **state)
     shake_with_key(&s, &p, &alone, wolfTLSv1_3_client_method(), "TLS13-CHACHA20-POLY1305-SHA256");
     assert_int_equal(s.established, 0);
     assert_true(s.ended);
-    if (strstr(s.why, "no cipher suite of TLS 1.3 that goes with its shared key") == NULL)
+    /* What 5.9 says of it can't be told from a wrong key. */
+    if (strstr(s.why, "no cipher suite of TLS 1.3 that goes with its shared key") == NULL &&
+        strstr(s.why, "another key than psk_file for the identity lamp") == NULL)
         fail_msg("%s", s.why);
     done(&s, &p);
 }
