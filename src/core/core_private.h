@@ -195,7 +195,7 @@ void message_pub(struct message *m, struct pub *p);
 
 /* A message for one session: waiting in its queue, or in flight. Two to a cache line. */
 struct delivery {
-    struct message *msg; /* NULL once released (QoS 2) */
+    struct message *msg; /* NULL once released (QoS 2), or sent by a session that sends nothing again */
     uint64_t row;        /* its name in the store; 0: not stored */
     union {
         uint64_t need;  /* QoS 2 in flight: may be sent when the store has committed so far */
@@ -312,7 +312,7 @@ void session_resume(struct session *s);
 bool session_send_retained(struct session *s, const struct retained_message *m, const struct sub_options *o);
 /* The in-flight delivery with this packet id; *i its index. */
 struct delivery *session_inflight(struct session *s, uint16_t id, uint32_t *i);
-/* In flight, QoS 2: the client has it. */
+/* In flight, and not to be sent again: its message (not NULL) goes. */
 void session_forget_message(struct session *n, struct delivery *d);
 /* It is acknowledged: forgets it. */
 void session_done(struct session *s, uint32_t i);

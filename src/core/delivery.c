@@ -19,6 +19,8 @@
 
 #include <assert.h>
 
+/* So many messages are between the one that is sent and the one that is asked for from memory. */
+#define MESSAGES_AHEAD 3
 /* A packet that goes out with another alias lies in one piece, so what is left of a chunk of output may stay unused. */
 #define ALIAS_RAW_MAX 512u
 
@@ -254,6 +256,17 @@ static __attribute__((noinline)) void enqueue(struct session *n, struct pub *p, 
         client_wake(n->client);
 }
 
+/*
+ * It is with the client. A session that ends with its connection never sends it again: its message goes at once, while
+ * it is in the processor's cache, and not with the acknowledgement. But a group would give it to another member.
+ */
+static void mark_sent(struct session *n, struct delivery *d)
+{
+    d->sent = true;
+    if (!session_durable(n) && !d->shared)
+        session_forget_message(n, d);
+}
+
 /* QoS 1 and 2, with room in the window and in the output. */
 static __attribute__((noinline)) void send_now(struct session *n, struct pub *p, const struct delivery *like)
 {
@@ -273,7 +286,7 @@ static __attribute__((noinline)) void send_now(struct session *n, struct pub *p,
         session_done(n, n->inflight - 1);
     if (result != PUBLISH_SENT)
         return;
-    d->sent = true;
+    mark_sent(n, d);
     n->unsent = n->inflight;
 }
 
@@ -423,6 +436,33 @@ bool session_send_retained(struct session *n, const struct retained_message *m, 
 enum step { STEP_DONE, STEP_FULL, STEP_BLOCKED /* by the store */ };
 
 /*
+ * Messages lie where their publishers' turns left them: those that will be touched soon are asked for ahead. (The
+ * prefetch itself stands where this is called: gcc takes a function that does nothing else for one without effect, and
+ * leaves out its calls.)
+ */
+static const uint8_t *message_ahead(const struct session *n, uint32_t i)
+{
+    if (i >= n->deliveries.n)
+        return NULL;
+    return (const uint8_t *)((const struct delivery *)ring_at(&n->deliveries, i))->msg;
+}
+
+/* d, the one at `unsent`: a PUBLISH in flight that has not been sent on this connection. */
+static enum step send_inflight(struct session *n, struct delivery *d)
+{
+    if (d->qos == 2 && d->need > n->shard->committed)
+        return STEP_BLOCKED;
+    enum publish_result result = send_publish(n, d);
+    if (result == PUBLISH_TOO_LARGE)
+        session_done(n, n->unsent);
+    if (result != PUBLISH_SENT)
+        return STEP_DONE;
+    mark_sent(n, d);
+    n->unsent++;
+    return STEP_DONE;
+}
+
+/*
  * The next in-flight delivery that this connection has not been sent. There may be more of them than the client now
  * takes at once: a PUBLISH waits for room then [MQTT-3.3.4-9], a PUBREL needs none.
  */
@@ -434,42 +474,34 @@ static enum step send_unsent(struct session *n)
     if (d->released) {
         struct packet_ack ack = {.id = d->id};
         client_send(n->client, &(struct packet){.type = PACKET_PUBREL, .ack = ack});
-    } else {
-        if (n->unsent >= n->window)
-            return STEP_FULL;
-        if (d->msg->expires <= n->shard->now && !d->sent) {
-            session_done(n, n->unsent);
-            return STEP_DONE;
-        }
-        enum publish_result result = send_publish(n, d);
-        if (result == PUBLISH_TOO_LARGE)
-            session_done(n, n->unsent);
-        if (result != PUBLISH_SENT)
-            return STEP_DONE;
+        d->sent = true;
+        n->unsent++;
+        return STEP_DONE;
     }
-    d->sent = true;
-    n->unsent++;
-    return STEP_DONE;
+    if (n->unsent >= n->window)
+        return STEP_FULL;
+    if (d->msg->expires <= n->shard->now && !d->sent) {
+        session_done(n, n->unsent);
+        return STEP_DONE;
+    }
+    return send_inflight(n, d);
 }
 
-/* Messages lie where their publishers' turns left them: the one that will be touched next is asked for ahead. */
-static void expect_message(const struct session *n, uint32_t i)
-{
-    if (i < n->deliveries.n)
-        __builtin_prefetch(((const struct delivery *)ring_at(&n->deliveries, i))->msg);
-}
-
-/* The next that waits: sent at QoS 0, else taken into flight. */
+/* The next that waits: sent at QoS 0, else taken into flight and sent. */
 static enum step send_waiting(struct session *n)
 {
     struct delivery *d = ring_at(&n->deliveries, n->inflight);
-    expect_message(n, n->inflight + 1);
+    if (d->qos > 0 && !window_open(n))
+        return STEP_FULL;
+    const uint8_t *ahead = message_ahead(n, n->inflight + MESSAGES_AHEAD);
+    if (ahead != NULL) {
+        __builtin_prefetch(ahead);
+        __builtin_prefetch(ahead + 64);
+    }
     if (d->msg->expires <= n->shard->now) {
         drop_waiting(n);
         return STEP_DONE;
     }
-    if (d->qos > 0 && !window_open(n))
-        return STEP_FULL;
     if (d->qos == 0) {
         if (send_publish(n, d) == PUBLISH_CLOSING)
             return STEP_FULL;
@@ -478,7 +510,7 @@ static enum step send_waiting(struct session *n)
     }
     uncount(n, d);
     take_off(n, d);
-    return STEP_DONE;
+    return send_inflight(n, d);
 }
 
 static bool fill_output(struct session *n)
@@ -530,7 +562,7 @@ void session_done(struct session *n, uint32_t i)
 {
     assert(i < n->inflight);
     struct delivery *d = ring_at(&n->deliveries, i);
-    expect_message(n, i + 1); /* acknowledgements come in batches */
+    __builtin_prefetch(message_ahead(n, i + 1)); /* acknowledgements come in batches */
     if (d->row != 0)
         session_store(n, &(struct store_record){.kind = STORE_DONE, .row = d->row});
     if (d->msg != NULL)

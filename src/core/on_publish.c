@@ -197,7 +197,8 @@ void on_pubrec(struct client *c, const struct packet *p)
         d->released = true;
         if (d->row != 0)
             need = session_store(n, &(struct store_record){.kind = STORE_RELEASED, .row = d->row, .packet_id = d->id});
-        session_forget_message(n, d);
+        if (d->msg != NULL)
+            session_forget_message(n, d);
         d->need = need;
         if (i >= n->unsent) /* from an earlier connection; PUBREL will be sent in its turn */
             return;

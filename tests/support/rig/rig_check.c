@@ -46,7 +46,8 @@ static void check_inflight(const struct session *n)
         if (d->id == 0 || (seen[d->id / 8] & 1u << d->id % 8) != 0)
             rig_die("packet id %u is in use twice, or none", d->id);
         seen[d->id / 8] |= (uint8_t)(1u << d->id % 8);
-        if (d->qos == 0 || (d->msg == NULL) != d->released)
+        bool done_with = d->released || (d->sent && !session_durable(n) && !d->shared);
+        if (d->qos == 0 || (d->msg == NULL) != done_with)
             rig_die("packet id %u is in a wrong state", d->id);
         under_way += i < n->unsent && !d->released;
         bytes += d->msg != NULL ? (size_t)d->msg->topic_n + d->msg->props_n + d->msg->payload_n : 0;
