@@ -117,8 +117,7 @@ static uint8_t *put_varint(uint8_t *at, uint32_t v)
 
 static uint8_t *put_bytes(uint8_t *at, struct bytes b)
 {
-    if (b.n > 0)
-        memcpy(at, b.p, b.n);
+    bytes_copy(at, b.p, b.n);
     return at + b.n;
 }
 
@@ -170,4 +169,16 @@ size_t publish_out_head(const struct publish_out *p, enum proto proto, uint8_t *
     if (proto == PROTO_5)
         at = put_out_props(at, p, props);
     return (size_t)(at - out);
+}
+
+size_t publish_out3(struct bytes topic, struct bytes payload, unsigned flags, uint16_t id, uint8_t *out)
+{
+    bool qos = (flags & 6) != 0;
+    uint8_t *at = out;
+    *at++ = (uint8_t)(PACKET_PUBLISH << 4 | flags);
+    at = put_varint(at, (uint32_t)(2 + topic.n + (qos ? 2 : 0) + payload.n));
+    at = put_bytes(put_u16(at, (unsigned)topic.n), topic);
+    if (qos)
+        at = put_u16(at, id);
+    return (size_t)(put_bytes(at, payload) - out);
 }

@@ -17,6 +17,7 @@
 #include "sotto/base/list.h"
 #include "sotto/base/log.h"
 #include "sotto/base/mem.h"
+#include "sotto/base/rare.h"
 #include "sotto/base/ring.h"
 #include "sotto/codec/topic.h"
 #include "sotto/core/index.h"

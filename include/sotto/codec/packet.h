@@ -12,6 +12,7 @@
 #pragma once
 
 #include "sotto/base/cursor.h"
+#include "sotto/codec/plain.h"
 #include "sotto/codec/reason.h"
 
 enum packet_type {
@@ -254,6 +255,20 @@ enum reason packet_decode(const struct frame *f, enum proto proto, struct packet
 /* Walks the filters of a SUBSCRIBE (type PACKET_SUBSCRIBE) or UNSUBSCRIBE that decoded well. False at the end. */
 bool filter_next(struct rd *r, enum packet_type type, enum proto proto, struct filter_request *out);
 
+/*
+ * The usual PUBLISH of 3.x, taken apart in place. False: its topic is not plain ASCII, or it breaks a rule;
+ * publish_decode says which. What was written is of no use then.
+ */
+static inline bool publish_split3(const struct frame *f, struct bytes *topic, uint16_t *id, struct bytes *payload)
+{
+    struct rd r = rd_of(f->body);
+    bool qos = (f->flags & 6) != 0;
+    *topic = rd_lp(&r);
+    *id = qos ? rd_u16(&r) : 0;
+    *payload = bytes_of(r.p, (size_t)(r.end - r.p));
+    return !r.bad && qos == (*id != 0) && name_is_plain(*topic);
+}
+
 /* The decoder of PUBLISH alone, for the path of a message. Same result as packet_decode. */
 enum reason publish_decode(const struct frame *f, enum proto proto, struct packet_publish *p);
 
@@ -297,6 +312,12 @@ struct publish_out {
  * out.
  */
 size_t publish_out_head(const struct publish_out *p, enum proto proto, uint8_t *out);
+
+/*
+ * A whole PUBLISH of 3.x to out, which has room for PUBLISH_OUT_FIXED, topic and payload: together no more than the
+ * format can say. flags: the low bits of the first byte; id: with QoS. Returns its size.
+ */
+size_t publish_out3(struct bytes topic, struct bytes payload, unsigned flags, uint16_t id, uint8_t *out);
 
 /* Appends one filter in the format of proto to w: to build lists for packet_subscribe (tests, tools). */
 void filter_write(struct wr *w, enum packet_type type, enum proto proto, const struct filter_request *f);

@@ -234,6 +234,40 @@ static void head_and_payload_make_the_packet(void **state)
     }
 }
 
+/* The short ways of PUBLISH in 3.x say what the general ones say: written whole, and taken apart again. */
+static void short_publish_is_as_the_long_one(void **state)
+{
+    static const char *const topics[] = {
+        "t", "four", "seven/7", "eight/88", "sixteen/sixteen/", "a/topic/of/more/levels"};
+    uint8_t text[300], want[400], got[400];
+    (void)state;
+    memset(text, 'x', sizeof text);
+    for (unsigned i = 0; i < 6 * 16 * 5; i++) {
+        static const size_t sizes[] = {0, 1, 100, 127, sizeof text};
+        unsigned flags = i / 5 % 16, qos = flags >> 1 & 3;
+        struct packet p = {.type = PACKET_PUBLISH};
+        p.publish = (struct packet_publish){.topic = bytes_str(topics[i / 80]),
+                                            .payload = bytes_of(text, sizes[i % 5]),
+                                            .id = qos > 0 ? 0x1234 : 0,
+                                            .qos = (uint8_t)qos,
+                                            .retain = (flags & 1) != 0,
+                                            .dup = (flags & 8) != 0};
+        if (qos == 3 || (qos == 0 && p.publish.dup))
+            continue;
+        size_t n = packet_encode(&p, PROTO_311, want, sizeof want);
+        assert_int_equal(publish_out3(p.publish.topic, p.publish.payload, flags, p.publish.id, got), n);
+        assert_memory_equal(got, want, n);
+        struct frame f;
+        enum reason why;
+        struct bytes topic, payload;
+        uint16_t id;
+        assert_int_equal(frame_parse(bytes_of(got, n), n, PROTO_311, &f, &why), FRAME_WHOLE);
+        assert_true(publish_split3(&f, &topic, &id, &payload));
+        assert_true(bytes_equal(topic, p.publish.topic) && bytes_equal(payload, p.publish.payload));
+        assert_int_equal(id, p.publish.id);
+    }
+}
+
 static void filters_are_walked_as_they_were_written(void **state)
 {
     static const enum proto protos[] = {PROTO_31, PROTO_311, PROTO_5};
@@ -293,6 +327,7 @@ int main(void)
         cmocka_unit_test(text_that_is_too_long_is_refused),
         cmocka_unit_test(packet_that_is_too_large_is_refused),
         cmocka_unit_test(head_and_payload_make_the_packet),
+        cmocka_unit_test(short_publish_is_as_the_long_one),
         cmocka_unit_test(filters_are_walked_as_they_were_written),
         cmocka_unit_test(connect_that_fails_tells_what_is_known_of_its_version),
     };
