@@ -4,12 +4,13 @@
  */
 #include "codec_internal.h"
 
+#include "sotto/base/rare.h"
 #include "sotto/codec/topic.h"
 
 /* The rarer halves of publish_decode, kept out of it: so it needs no frame on the stack. */
 
 /* A topic name that name_is_plain does not speak for. */
-static __attribute__((noinline)) enum reason check_topic(const struct packet_publish *p, enum proto proto)
+static RARE enum reason check_topic(const struct packet_publish *p, enum proto proto)
 {
     if (p->topic.n == 0 && proto == PROTO_5)
         return props_has(&p->props, PROP_TOPIC_ALIAS) ? REASON_SUCCESS : REASON_PROTOCOL_ERROR;
@@ -35,7 +36,7 @@ static bool read_usual_props(struct rd *r, struct props *p)
 }
 
 /* What 5.0 has behind the packet id. */
-static __attribute__((noinline)) enum reason decode_rest5(struct rd r, struct packet_publish *p)
+static RARE enum reason decode_rest5(struct rd r, struct packet_publish *p)
 {
     enum reason why = REASON_SUCCESS;
     if (!read_usual_props(&r, &p->props))

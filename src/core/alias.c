@@ -108,7 +108,7 @@ struct alias_out *alias_out_new(uint16_t client_maximum)
 }
 
 /* A topic that none of these places has: the place that is free for it, or 0. */
-static __attribute__((noinline)) uint16_t admit(struct alias_out *t, struct alias *places, unsigned n)
+static RARE uint16_t admit(struct alias_out *t, struct alias *places, unsigned n)
 {
     struct alias *least = places;
     for (unsigned i = 1; i < n; i++)
@@ -127,8 +127,7 @@ static inline struct alias_choice use(struct alias_out *t, unsigned i)
     return (struct alias_choice){(uint16_t)(i + 1), true};
 }
 
-static __attribute__((noinline)) struct alias_choice look_up(struct alias_out *t, struct bytes topic, uint64_t hash,
-                                                             uint64_t number)
+static RARE struct alias_choice look_up(struct alias_out *t, struct bytes topic, uint64_t hash, uint64_t number)
 {
     unsigned n = t->n < WAYS ? t->n : WAYS;
     unsigned first = (unsigned)((hash >> 32) * (t->n - n + 1) >> 32);

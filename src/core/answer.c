@@ -69,21 +69,25 @@ bool client_answer_routing(struct client *c, const struct packet *p, uint64_t ne
 /* Success is four bytes in every version: the path of a message, without the general encoder. */
 static void append_short_ack(struct client *c, enum packet_type type, uint16_t id)
 {
-    const uint8_t ack[4] = {(uint8_t)(type << 4 | (type == PACKET_PUBREL ? 2 : 0)), 2, (uint8_t)(id >> 8), (uint8_t)id};
+    enum { SIZE = 4 };
     if (c->state == CLIENT_CLOSING)
         return;
-    uint8_t *to = outq_reserve(&c->out, &c->shard->pool, sizeof(ack));
+    uint8_t *to = outq_reserve(&c->out, &c->shard->pool, SIZE);
     if (to == NULL) {
         client_refuse(c, REASON_SERVER_UNAVAILABLE, "no memory for its output");
         return;
     }
-    memcpy(to, ack, sizeof(ack));
-    outq_commit(&c->out, sizeof(ack));
-    count_add(&c->shard->count.bytes_out, sizeof(ack));
+    to[0] = (uint8_t)(type << 4 | (type == PACKET_PUBREL ? 2 : 0));
+    to[1] = 2;
+    to[2] = (uint8_t)(id >> 8);
+    to[3] = (uint8_t)id;
+    outq_commit(&c->out, SIZE);
+    count_add(&c->shard->count.bytes_out, SIZE);
     client_wake(c);
 }
 
-void client_answer_refusal(struct client *c, enum packet_type type, uint16_t id, enum reason reason, const char *why)
+RARE void client_answer_refusal(struct client *c, enum packet_type type, uint16_t id, enum reason reason,
+                                const char *why)
 {
     struct packet p = {.type = type, .ack = {.id = id, .reason = reason}};
     client_explain(c, &p.ack.props, why);
@@ -92,14 +96,9 @@ void client_answer_refusal(struct client *c, enum packet_type type, uint16_t id,
     client_answer(c, &p, 0);
 }
 
-void client_answer_ack(struct client *c, enum packet_type type, uint16_t id, enum reason reason, uint64_t need)
+static RARE void answer_long_ack(struct client *c, enum packet_type type, uint16_t id, enum reason reason,
+                                 uint64_t need)
 {
-    if (c->v5 == NULL && reason < REASON_UNSPECIFIED) /* 3.x has no codes */
-        reason = REASON_SUCCESS;
-    if (reason == REASON_SUCCESS && need <= c->shard->committed && list_empty(&c->gate)) {
-        append_short_ack(c, type, id);
-        return;
-    }
     struct packet p;
     p.type = type;
     p.ack.id = id;
@@ -108,6 +107,16 @@ void client_answer_ack(struct client *c, enum packet_type type, uint16_t id, enu
     p.ack.props.raw = (struct bytes){NULL, 0};
     p.ack.props.user_count = p.ack.props.sub_id_count = 0;
     client_answer(c, &p, need);
+}
+
+void client_answer_ack(struct client *c, enum packet_type type, uint16_t id, enum reason reason, uint64_t need)
+{
+    if (c->v5 == NULL && reason < REASON_UNSPECIFIED) /* 3.x has no codes */
+        reason = REASON_SUCCESS;
+    if (reason == REASON_SUCCESS && need <= c->shard->committed && list_empty(&c->gate))
+        append_short_ack(c, type, id);
+    else
+        answer_long_ack(c, type, id, reason, need);
 }
 
 void client_release(struct client *c)

@@ -148,18 +148,11 @@ static handler handler_of(const struct client *c, unsigned type)
     return handlers[type & 15];
 }
 
-static void handle_packet(struct client *c, const struct frame *f)
+/* All packets but those that make a message's usual way. */
+static RARE void handle_other(struct client *c, const struct frame *f)
 {
     if (c->state == CLIENT_NEW) {
         on_connect(c, f);
-        return;
-    }
-    if (f->type == PACKET_PUBLISH && c->state == CLIENT_UP) {
-        on_publish(c, f);
-        return;
-    }
-    if (f->type == PACKET_PUBACK && f->body.n == 2 && c->state == CLIENT_UP) {
-        on_short_puback(c, f);
         return;
     }
     handler h = handler_of(c, f->type);
@@ -178,7 +171,19 @@ static void handle_packet(struct client *c, const struct frame *f)
         h(c, &p);
 }
 
-static void refuse_frame(struct client *c, enum reason why)
+static void handle_packet(struct client *c, const struct frame *f)
+{
+    if (c->state != CLIENT_UP)
+        handle_other(c, f);
+    else if (f->type == PACKET_PUBLISH)
+        on_publish(c, f);
+    else if (f->type == PACKET_PUBACK && f->body.n == 2)
+        on_short_puback(c, f);
+    else
+        handle_other(c, f);
+}
+
+static RARE void refuse_frame(struct client *c, enum reason why)
 {
     if (why != REASON_PACKET_TOO_LARGE)
         client_refuse(c, why, "a packet that breaks the rules of MQTT");
@@ -215,7 +220,7 @@ static bool may_be_large(struct client *c, size_t total)
 static size_t packet_limit(const struct client *c)
 {
     size_t max = c->shard->b->limits.max_packet_size;
-    return c->state != CLIENT_UP && max > CONNECT_MAX ? CONNECT_MAX : max;
+    return c->state == CLIENT_UP || max < CONNECT_MAX ? max : CONNECT_MAX;
 }
 
 static bool upper(uint8_t b)
@@ -224,7 +229,7 @@ static bool upper(uint8_t b)
 }
 
 /* The commonest mistake is the wrong port, so it is named. False: it may be MQTT. */
-static bool refuse_stranger(struct client *c, const uint8_t *p, size_t n)
+static RARE bool refuse_stranger(struct client *c, const uint8_t *p, size_t n)
 {
     if (p[0] >> 4 == PACKET_CONNECT && (p[0] & 0x0f) == 0)
         return false;
@@ -302,8 +307,8 @@ size_t client_needs(const struct client *c)
 /* A peer that asks and does not take our answers is not read either, or they would pile up without end. */
 bool client_paused(const struct client *c)
 {
-    return c->paused || c->state == CLIENT_AUTH || c->state == CLIENT_MOVING || c->out.bytes >= OUTPUT_STOP ||
-           c->gate_bytes >= GATE_STOP;
+    return c->paused || c->out.bytes >= OUTPUT_STOP || c->gate_bytes >= GATE_STOP ||
+           (c->state != CLIENT_UP && (c->state == CLIENT_AUTH || c->state == CLIENT_MOVING));
 }
 
 /* ----------------------------------------------------------------- output */

@@ -11,6 +11,8 @@
  */
 #pragma once
 
+#include <assert.h>
+
 #include "sotto/base/heap.h"
 #include "sotto/base/hmap.h"
 #include "sotto/base/inbox.h"
@@ -188,7 +190,13 @@ struct blob *pub_blob(struct pub *p);
 void pub_identify(struct shard *s, struct pub *p);
 void pub_fini(struct shard *s, struct pub *p);
 struct message *message_ref(struct message *m);
-void message_unref(struct shard *s, struct message *m);
+void message_free(struct shard *s, struct message *m);
+static inline void message_unref(struct shard *s, struct message *m)
+{
+    assert(m->refs > 0);
+    if (--m->refs == 0)
+        message_free(s, m);
+}
 /* The view of a kept message, to route it. */
 void message_pub(struct message *m, struct pub *p);
 
@@ -291,7 +299,13 @@ size_t subscription_bytes(struct subscription sub);
 /* SHARE_READY and SHARE_ROOM, as they are now. */
 unsigned session_takes(const struct session *s);
 /* How it fares, for those who choose among the members of its groups. */
-void session_show(struct session *s);
+void session_show_now(struct session *s);
+/* The same for any session: most are in no group. */
+static inline void session_show(struct session *s)
+{
+    if (s->hint != NULL)
+        session_show_now(s);
+}
 uint16_t session_take_id(struct session *s);
 
 /* Puts a record of this session; notes the number to wait for in shard->need. Only for durable sessions (asserted). */

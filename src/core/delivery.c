@@ -72,10 +72,17 @@ static void store_message(struct session *n, struct delivery *d)
                                             .expires = d->msg->expires});
 }
 
+static RARE void store_sent(struct session *n, struct delivery *d)
+{
+    uint64_t number =
+        session_store(n, &(struct store_record){.kind = STORE_SENT, .row = d->row, .packet_id = d->id, .qos = d->qos});
+    if (d->qos == 2)
+        d->need = number;
+}
+
 /* Takes the first that waits into flight: it gets its packet id; what the store says of it is noted in d->need. */
 static void take_off(struct session *n, struct delivery *d)
 {
-    assert(d == ring_at(&n->deliveries, n->inflight));
     n->inflight++;
     n->inflight_bytes += waiting_bytes(d->msg, d->qos);
     d->id = session_take_id(n);
@@ -83,12 +90,8 @@ static void take_off(struct session *n, struct delivery *d)
         d->shared = false;
         d->need = 0;
     }
-    if (d->row == 0)
-        return;
-    uint64_t number =
-        session_store(n, &(struct store_record){.kind = STORE_SENT, .row = d->row, .packet_id = d->id, .qos = d->qos});
-    if (d->qos == 2)
-        d->need = number;
+    if (d->row != 0)
+        store_sent(n, d);
 }
 
 static void say_expiry(struct publish_out *o, msec expires, msec now)
@@ -142,8 +145,7 @@ static enum publish_result send_publish(struct session *n, const struct delivery
 }
 
 /* Sends p at QoS 0 in a packet of its own. */
-static __attribute__((noinline)) void send_anew(struct session *n, const struct pub *p, const struct delivery *d,
-                                                struct alias_choice by)
+static RARE void send_anew(struct session *n, const struct pub *p, const struct delivery *d, struct alias_choice by)
 {
     struct publish_out o;
     o.topic = p->topic;
@@ -189,7 +191,7 @@ static void send_view(struct session *n, struct pub *p, const struct delivery *d
     client_wake(c);
 }
 
-static void lose(struct session *n, const char *why)
+static RARE void lose(struct session *n, const char *why)
 {
     struct shard *s = n->shard;
     count_add(&s->count.dropped, 1);
@@ -228,7 +230,7 @@ static bool has_reader(const struct session *n)
 }
 
 /* Makes room for a message as the policy says; false: it is dropped. */
-static bool make_room(struct session *n, uint8_t qos, size_t size)
+static RARE bool make_room(struct session *n, uint8_t qos, size_t size)
 {
     const struct limits *l = &n->shard->b->limits;
     while (!has_room(n, qos, size)) {
@@ -248,7 +250,21 @@ static bool make_room(struct session *n, uint8_t qos, size_t size)
     return true;
 }
 
-static __attribute__((noinline)) void enqueue(struct session *n, struct pub *p, const struct delivery *like)
+/* Field by field: a copy of the whole would wait for the narrow writes that *like was just made of. */
+static void fill(struct delivery *d, const struct delivery *like, struct message *m)
+{
+    d->msg = message_ref(m);
+    d->row = 0;
+    d->need = like->need;
+    d->sub_id = like->sub_id;
+    d->id = 0;
+    d->qos = like->qos;
+    d->retain = like->retain;
+    d->sent = d->released = false;
+    d->shared = like->shared;
+}
+
+static RARE void enqueue(struct session *n, struct pub *p, const struct delivery *like)
 {
     struct shard *s = n->shard;
     struct message *m = pub_message(s, p);
@@ -256,16 +272,16 @@ static __attribute__((noinline)) void enqueue(struct session *n, struct pub *p, 
         lose(n, "no memory");
         return;
     }
-    if (!make_room(n, like->qos, waiting_bytes(m, like->qos)))
+    size_t size = waiting_bytes(m, like->qos);
+    if (!has_room(n, like->qos, size) && !make_room(n, like->qos, size))
         return;
-    struct delivery *d = ring_push_back(&n->deliveries);
+    struct delivery *d = ring_push_back_raw(&n->deliveries);
     if (d == NULL) {
         lose(n, "no memory");
         return;
     }
-    *d = *like;
-    d->msg = message_ref(m);
-    n->queue_bytes += waiting_bytes(m, d->qos);
+    fill(d, like, m);
+    n->queue_bytes += size;
     n->queued += d->qos > 0;
     if (d->qos > 0 && session_durable(n))
         store_message(n, d);
@@ -285,16 +301,15 @@ static void mark_sent(struct session *n, struct delivery *d)
 }
 
 /* QoS 1 and 2, with room in the window and in the output. */
-static __attribute__((noinline)) void send_now(struct session *n, struct pub *p, const struct delivery *like)
+static RARE void send_now(struct session *n, struct pub *p, const struct delivery *like)
 {
     struct message *m = pub_message(n->shard, p);
-    struct delivery *d = m != NULL ? ring_push_back(&n->deliveries) : NULL;
+    struct delivery *d = m != NULL ? ring_push_back_raw(&n->deliveries) : NULL;
     if (d == NULL) {
         lose(n, "no memory");
         return;
     }
-    *d = *like;
-    d->msg = message_ref(m);
+    fill(d, like, m);
     if (session_durable(n))
         store_message(n, d);
     take_off(n, d);
@@ -333,8 +348,8 @@ static bool counts(const struct session *n, const struct pub *p, const struct ma
  * A message that matches several subscriptions with identifiers carries them all [MQTT-3.3.4-3]: they stand in front of
  * the properties of a copy that is for this session only.
  */
-static __attribute__((noinline)) void deliver_with_ids(struct session *n, const struct pub *p, const struct delivery *d,
-                                                       const struct match *m, uint32_t count)
+static RARE void deliver_with_ids(struct session *n, const struct pub *p, const struct delivery *d,
+                                  const struct match *m, uint32_t count)
 {
     size_t cap = (size_t)count * 5 + p->props.n;
     uint8_t *props = mem_try_alloc(cap);
@@ -373,8 +388,7 @@ static inline uint8_t lower_qos(const struct sub_options *o, const struct pub *p
 }
 
 /* Several subscriptions: the highest QoS, and whatever any of them wants. */
-static __attribute__((noinline)) void deliver_merged(struct session *n, struct pub *p, const struct match *m,
-                                                     uint32_t count)
+static RARE void deliver_merged(struct session *n, struct pub *p, const struct match *m, uint32_t count)
 {
     struct sub_options o = {0};
     uint32_t wanted = 0, ids = 0;

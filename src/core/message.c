@@ -77,14 +77,18 @@ struct message *message_ref(struct message *m)
     return m;
 }
 
-void message_unref(struct shard *s, struct message *m)
+static RARE void free_with_blob(struct shard *s, struct message *m)
 {
-    assert(m->refs > 0);
-    if (--m->refs > 0)
-        return;
-    size_t size = block_size(m->topic_n, m->props_n, m->blob != NULL ? 0 : m->payload_n);
     blob_unref(m->blob);
-    pool_put(&s->pool, m, size);
+    pool_put(&s->pool, m, block_size(m->topic_n, m->props_n, 0));
+}
+
+void message_free(struct shard *s, struct message *m)
+{
+    if (m->blob != NULL)
+        free_with_blob(s, m);
+    else
+        pool_put(&s->pool, m, block_size(m->topic_n, m->props_n, m->payload_n));
 }
 
 void message_pub(struct message *m, struct pub *p)

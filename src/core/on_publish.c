@@ -4,6 +4,15 @@
 
 #include <assert.h>
 
+static RARE void log_denied(const struct client *c, struct bytes topic)
+{
+    log_event(LOG_INFO, "publish.denied", LF_PEER("peer", c->peer), LF_STR("listener", c->origin->listener),
+              LF_BYTES("client", session_id(c->session)), LF_BYTES("user", rights_user(c->rights)),
+              LF_BYTES("topic", topic),
+              LF_STR("reason", "no publish rule of the user grants it, or a deny rule takes it"),
+              LF_STR("hint", "for what is meant to be allowed: a line 'publish = FILTER' in the users file"));
+}
+
 /* May this client write there? A refusal is silent in 3.x, but for the log. */
 static bool allowed(const struct client *c, struct bytes topic)
 {
@@ -11,11 +20,7 @@ static bool allowed(const struct client *c, struct bytes topic)
         return true;
     if (rights_allow(c->rights, RIGHT_PUBLISH, session_id(c->session), topic))
         return true;
-    log_event(LOG_INFO, "publish.denied", LF_PEER("peer", c->peer), LF_STR("listener", c->origin->listener),
-              LF_BYTES("client", session_id(c->session)), LF_BYTES("user", rights_user(c->rights)),
-              LF_BYTES("topic", topic),
-              LF_STR("reason", "no publish rule of the user grants it, or a deny rule takes it"),
-              LF_STR("hint", "for what is meant to be allowed: a line 'publish = FILTER' in the users file"));
+    log_denied(c, topic);
     return false;
 }
 
@@ -36,7 +41,7 @@ static enum raw_form raw_form(const struct client *c, const struct frame *f)
 
 /* QoS 2 of a session that is stored: routed after the commit which allows PUBREC, so that a crash can't make it twice.
  */
-static void publish_stored(struct client *c, struct pub *p, uint16_t id)
+static RARE void publish_stored(struct client *c, struct pub *p, uint16_t id)
 {
     struct session *n = c->session;
     struct message *m = pub_message(c->shard, p);
@@ -58,7 +63,7 @@ static void publish_stored(struct client *c, struct pub *p, uint16_t id)
     session_store(n, &(struct store_record){.kind = STORE_RECEIVED_DONE, .packet_id = id});
 }
 
-static void publish_qos2(struct client *c, struct pub *p, uint16_t id)
+static RARE void publish_qos2(struct client *c, struct pub *p, uint16_t id)
 {
     struct session *n = c->session;
     if (id_set_has(&n->received, id)) {

@@ -8,7 +8,7 @@
 #include <assert.h>
 
 /* Under the write lock: from here on, newcomers find it by their walk, and those who are in the index get it live. */
-static void keep_retained(struct shard *s, struct pub *p)
+static RARE void keep_retained(struct shard *s, struct pub *p)
 {
     struct retained *r = s->b->retained;
     struct store_record record = {.kind = STORE_RETAIN,
@@ -46,7 +46,7 @@ static void keep_retained(struct shard *s, struct pub *p)
 }
 
 /* One member of each group. */
-static void route_shared(struct shard *s, struct pub *p, const struct matches *all)
+static RARE void route_shared(struct shard *s, struct pub *p, const struct matches *all)
 {
     for (uint32_t i = 0; i < all->shared_n; i++) {
         struct share_turn t;
@@ -57,21 +57,26 @@ static void route_shared(struct shard *s, struct pub *p, const struct matches *a
     }
 }
 
+static RARE const struct matches *match_retained(struct shard *s, struct pub *p)
+{
+    retained_write_lock(s->b->retained);
+    keep_retained(s, p);
+    const struct matches *all = match_cache_find(s->cache, p->topic, pub_hash(s, p));
+    retained_unlock(s->b->retained);
+    return all;
+}
+
+static RARE void not_routed(struct shard *s, const struct pub *p)
+{
+    count_add(&s->count.dropped, 1);
+    log_event(LOG_ERROR, "memory.exhausted", LF_STR("what", "a message was not routed"), LF_BYTES("topic", p->topic));
+}
+
 bool route(struct shard *s, struct pub *p)
 {
-    const struct matches *all;
-    if (p->retain) {
-        retained_write_lock(s->b->retained);
-        keep_retained(s, p);
-        all = match_cache_find(s->cache, p->topic, pub_hash(s, p));
-        retained_unlock(s->b->retained);
-    } else {
-        all = match_cache_find(s->cache, p->topic, pub_hash(s, p));
-    }
+    const struct matches *all = p->retain ? match_retained(s, p) : match_cache_find(s->cache, p->topic, pub_hash(s, p));
     if (all == NULL) {
-        count_add(&s->count.dropped, 1);
-        log_event(LOG_ERROR, "memory.exhausted", LF_STR("what", "a message was not routed"),
-                  LF_BYTES("topic", p->topic));
+        not_routed(s, p);
         return false;
     }
     p->number = all->topic;

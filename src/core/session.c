@@ -44,10 +44,8 @@ struct session *session_new(struct shard *s, struct bytes id, struct rights *rig
     return n;
 }
 
-void session_show(struct session *n)
+void session_show_now(struct session *n)
 {
-    if (n->hint == NULL)
-        return;
     unsigned flags = session_takes(n);
     flags |= n->client != NULL && n->client->state == CLIENT_UP ? SHARE_ONLINE : 0;
     flags |= session_durable(n) && !n->ends ? SHARE_DURABLE : 0;
@@ -186,7 +184,8 @@ static uint32_t free_run(const struct session *n)
     return best;
 }
 
-uint16_t session_take_id(struct session *n)
+/* Goes on to an id that is free. */
+static RARE void find_free_ids(struct session *n)
 {
     assert(n->inflight < UINT16_MAX);
     while (n->ids_free == 0) {
@@ -194,6 +193,12 @@ uint16_t session_take_id(struct session *n)
         if (n->ids_free == 0)
             n->next_id = n->next_id == UINT16_MAX ? 1 : (uint16_t)(n->next_id + 1);
     }
+}
+
+uint16_t session_take_id(struct session *n)
+{
+    if (n->ids_free == 0)
+        find_free_ids(n);
     uint16_t id = n->next_id;
     n->ids_free--;
     n->next_id = id == UINT16_MAX ? 1 : (uint16_t)(id + 1);
