@@ -81,6 +81,7 @@ static void append_short_ack(struct client *c, enum packet_type type, uint16_t i
     to[1] = 2;
     to[2] = (uint8_t)(id >> 8);
     to[3] = (uint8_t)id;
+    c->acks = type == PACKET_PUBREL ? 0 : c->out.bytes == 0 ? SIZE : c->acks + SIZE;
     outq_commit(&c->out, SIZE);
     count_add(&c->shard->count.bytes_out, SIZE);
     client_wake(c);

@@ -450,6 +450,11 @@ void client_output(struct client *c, msec now)
         list_push_back(&c->shard->waiting, &c->waiting_link);
 }
 
+bool client_patient(const struct client *c)
+{
+    return c->acks == c->out.bytes && c->state == CLIENT_UP;
+}
+
 struct outq *client_outq(struct client *c)
 {
     return &c->out;

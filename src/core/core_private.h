@@ -447,6 +447,7 @@ struct client {
     handle h;
     msec last_packet;
     uint32_t needs;       /* see client_needs */
+    uint32_t acks;        /* bytes of the output that acknowledge, where all that was ever in it did */
     const char *end_why;  /* in words, for the log */
     const char *end_hint; /* what helps; NULL when there is nothing to say */
     enum reason end_reason;

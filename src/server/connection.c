@@ -22,6 +22,9 @@
 #define LEAST_ROOM 4096
 /* Output is pulled and written so often in one turn, while it fills a quarter of a read. */
 #define PULLS 4
+/* A turn that read from so many connections is a busy one; then acknowledgments alone wait for so many turns. */
+#define BUSY 16
+#define GATHER_TURNS 4
 
 static struct connection *live(void *owner)
 {
@@ -171,6 +174,7 @@ static void on_data(void *owner, size_t n)
     if (c == NULL)
         return;
     c->budget_used += (uint32_t)n;
+    c->loop->reads++;
     if (c->flags & CONNECTION_OWN_ROOM) {
         buf_commit(c->kept, n);
         feed_kept(c);
@@ -233,6 +237,18 @@ int connection_send(struct connection *c)
     return rc;
 }
 
+/*
+ * A publisher's window is larger than what it sends at once: while a loop is busy anyway, acknowledgments wait for the
+ * next messages of the same client, and one write carries them all.
+ */
+static bool gathers(struct connection *c)
+{
+    if (c->loop->reads < BUSY || c->waited >= GATHER_TURNS || !client_patient(c->client))
+        return false;
+    c->waited++;
+    return true;
+}
+
 /* Pulls and writes; again where the output was long, because then there may be more behind the high-water mark. A
  * blocked connection is pulled for, too: the core is told by it that we have seen to its last wake. */
 static void pull(struct connection *c)
@@ -242,6 +258,11 @@ static void pull(struct connection *c)
         size_t bytes = client_outq(c->client)->bytes;
         if (bytes == 0)
             return;
+        if (gathers(c)) {
+            loop_queue_later(c->loop, c);
+            return;
+        }
+        c->waited = 0;
         if (connection_send(c) <= 0 || bytes < LOOP_READ / 4)
             return;
     }

@@ -37,6 +37,7 @@ struct connection {
     uint32_t linger_due; /* low bits of the time */
     uint16_t flags;
     uint16_t target; /* of a move */
+    uint8_t waited;  /* turns that acknowledgments have waited for more of them */
 };
 
 /* Takes the socket over; it has a place among the connections and, with TLS, among the handshakes, which are given

@@ -50,6 +50,13 @@ void loop_queue(struct loop *l, struct connection *c)
     list_push_back(&l->dirty, &c->turn);
 }
 
+void loop_queue_later(struct loop *l, struct connection *c)
+{
+    list_remove(&c->turn);
+    c->flags |= CONNECTION_QUEUED;
+    list_push_back(&l->later, &c->turn);
+}
+
 void loop_resume(struct loop *l, struct connection *c)
 {
     if (c->flags & CONNECTION_RESUMES)
@@ -203,7 +210,9 @@ static void on_turn_end(uv_prepare_t *p)
             more = true;
         }
     }
-    if (more || !list_empty(&l->resume))
+    l->reads = 0;
+    list_splice(&l->dirty, &l->later);
+    if (more || !list_empty(&l->resume) || !list_empty(&l->dirty))
         uv_idle_start(&l->unfinished, on_unfinished);
     else
         uv_idle_stop(&l->unfinished);
@@ -306,6 +315,7 @@ static void init_lists(struct loop *l)
     list_init(&l->connections);
     list_init(&l->lingering);
     list_init(&l->dirty);
+    list_init(&l->later);
     list_init(&l->resume);
     l->armed = l->accept_again = l->stop_due = MSEC_NEVER;
 }

@@ -32,6 +32,7 @@ struct loop {
     uv_loop_t uv;
     unsigned number;
     uint32_t turn;
+    uint32_t reads; /* of this turn */
     struct server *server;
     struct shard *shard;
     struct memory_store store;
@@ -51,6 +52,7 @@ struct loop {
     struct list connections; /* by `all` */
     struct list lingering;   /* by `all`: closing, the peer has not taken the last bytes; the oldest first */
     struct list dirty;       /* by `turn`: to be looked at before the turn ends */
+    struct list later;       /* by `turn`: to be looked at before the next turn ends, which follows without sleeping */
     struct list resume;      /* by `turn`: to go on reading in the next turn */
 
     struct acceptor *acceptors;
@@ -83,5 +85,8 @@ static inline msec loop_now(const struct loop *l)
 
 /* The connection is looked at before the turn ends; once, however often it is called. */
 void loop_queue(struct loop *l, struct connection *c);
+/* From connection_turn: the connection is looked at once more before the next turn ends, which follows without
+ * sleeping. */
+void loop_queue_later(struct loop *l, struct connection *c);
 /* The connection goes on reading in the next turn (connection_resume), which follows without sleeping. */
 void loop_resume(struct loop *l, struct connection *c);

@@ -147,6 +147,9 @@ bool client_paused(const struct client *c);
 /* Moves what is due (queued messages, retained messages, acknowledgements) into the output, up to the high-water
  * mark. */
 void client_output(struct client *c, msec now);
+/* Nothing but acknowledgments of the client's own messages is in the output: it does no harm when they wait for more of
+ * their kind, a few turns of a busy loop. */
+bool client_patient(const struct client *c);
 /* The output: the caller sends from its front and consumes. */
 struct outq *client_outq(struct client *c);
 
