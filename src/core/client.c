@@ -621,10 +621,10 @@ void client_timer(struct client *c)
 {
     msec now = c->shard->now;
     if (c->state == CLIENT_NEW || c->state == CLIENT_EXCHANGE) {
+        /* Who shakes hands knows why it took so long, and says it. */
         client_refuse(c, REASON_UNSPECIFIED,
                       c->handshaking ? "the TLS handshake was not done within connect_timeout"
                                      : "no CONNECT within connect_timeout");
-        c->handshaking = false;
         return;
     }
     if (c->state != CLIENT_UP)

@@ -33,14 +33,16 @@ static void tell(const struct certificates_wanted *w, bool ca_stayed)
         printf("The CA is the one that was there: clients keep their ca.crt.\n");
     printf(
         "\n"
-        "Next: name the pair in a listener of sotto.ini,\n"
+        "Next: name both pairs in a listener of sotto.ini,\n"
         "    tls = on\n"
         "    cert = %s/server.crt\n"
         "    key = %s/server.key\n"
+        "    cert = %s/server-ec.crt\n"
+        "    key = %s/server-ec.key\n"
         "give ca.crt (never ca.key) to the clients, and try it:\n"
         "    mosquitto_sub --cafile %s/ca.crt -h localhost -p 8883 -t '#' -v\n"
         "The server certificates end in 397 days; new ones from the same CA: sotto cert renew %s\n",
-        w->dir, w->dir, w->dir, w->dir);
+        w->dir, w->dir, w->dir, w->dir, w->dir, w->dir);
 }
 
 static bool has_ca(const char *dir)

@@ -37,6 +37,7 @@ int cmd_check(int argc, char **argv)
     if (config == NULL)
         return EXIT_FAILED;
     environment_apply(config);
+    first_start_leave_out(config);
     errors += server_check(config, print_error, NULL);
     config_free(config);
     if (errors == 0)

@@ -18,6 +18,7 @@
 #include "sotto/base/mem.h"
 #include "sotto/server/server.h"
 #include "sotto/store/users.h"
+#include "sotto/transport/tls_features.h"
 
 struct identity {
     uid_t uid;
@@ -126,10 +127,10 @@ static void check_data_dir(const struct config *c, struct config_errors *e)
 
 /* A file that the first error hid. */
 static void check_readable(const struct config_listener *l, const char *section, const char *key, const char *path,
-                           struct config_errors *e)
+                           const char *said, struct config_errors *e)
 {
     char why[512];
-    if (path == NULL || access(path, R_OK) == 0)
+    if (path == NULL || access(path, R_OK) == 0 || strstr(said, path) != NULL)
         return;
     file_why_read(path, errno, why, sizeof why);
     config_error(e, l->line, section, key, "%s %s", path, why);
@@ -156,26 +157,66 @@ static void check_key_owners(const struct config_listener *l, const char *sectio
                        n, (int)name.n, (const char *)name.p);
 }
 
+/* Those that the first error, which names its own file, has hidden. */
+static void check_hidden(const struct config_listener *l, const char *section, const char *said,
+                         struct config_errors *e)
+{
+    const struct {
+        const char *key, *path;
+    } files[] = {{"client_ca", l->client_ca}, {"crl", l->crl}, {"psk_file", l->psk_file}};
+    for (size_t i = 0; i < l->pairs_n; i++) {
+        const struct tls_pair_files *p = &l->pairs[i];
+        check_readable(l, section, "cert", i > 0 ? p->cert : NULL, said, e);
+        check_readable(l, section, "key", p->key, said, e);
+        check_readable(l, section, "chain", p->chain, said, e);
+        check_readable(l, section, "key_passphrase_file", p->key_passphrase_file, said, e);
+    }
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
+        check_readable(l, section, files[i].key, files[i].path, said, e);
+}
+
+static void warn_of(const struct config_listener *l, const char *section, const struct tls_context *t,
+                    struct config_errors *e)
+{
+    const struct tls_warning *v;
+    size_t n = tls_context_warnings(t, &v);
+    for (size_t i = 0; i < n; i++)
+        config_warning(e, l->line, section, v[i].setting, "%s%s%s; %s", v[i].file != NULL ? v[i].file : "",
+                       v[i].file != NULL ? ": " : "", v[i].reason, v[i].hint);
+}
+
+/* Where it is written is the user's affair before rights are given up. */
+static void check_keylog(const struct config *c, struct config_errors *e)
+{
+    char err[512];
+    if (c->tls_keylog == NULL)
+        return;
+    if (!tls_feature_need(TLS_FEATURE_KEY_LOG, "tls_keylog", err, sizeof err))
+        config_error(e, 0, "log", "tls_keylog", "%s", err);
+    else
+        config_warning(e, 0, "log", "tls_keylog",
+                       "is on: who reads %s can read all that is said over TLS; take the "
+                       "line out when the fault is found",
+                       c->tls_keylog);
+}
+
 static void check_tls(const struct config_listener *l, const char *section, const struct users *users,
                       struct config_errors *e)
 {
     char err[512];
     const char *setting = NULL;
-    const struct {
-        const char *key, *path;
-    } files[] = {
-        {"key", l->key}, {"chain", l->chain}, {"client_ca", l->client_ca}, {"crl", l->crl}, {"psk_file", l->psk_file}};
-    bool pair = l->cert != NULL && l->key != NULL, keys_only = l->cert == NULL && l->key == NULL && l->psk_file != NULL;
-    bool no_ca = l->client_cert != TLS_CLIENT_CERT_NONE && l->client_ca == NULL;
-    if ((!pair && !keys_only) || no_ca)
+    bool whole = l->pairs_n > 0 || l->psk_file != NULL;
+    for (size_t i = 0; i < l->pairs_n; i++)
+        whole = whole && l->pairs[i].cert != NULL && l->pairs[i].key != NULL;
+    if (!whole || (l->client_cert != TLS_CLIENT_CERT_NONE && l->client_ca == NULL))
         return; /* the configuration's own errors say so */
     struct tls_settings s = config_tls_settings(l);
     struct tls_context *t = tls_context_new(&s, err, sizeof err, &setting);
-    if (t == NULL)
+    if (t == NULL) {
         config_error(e, l->line, section, setting, "%s", err);
-    for (size_t i = 0; t == NULL && i < sizeof files / sizeof files[0]; i++) {
-        if (setting == NULL || strcmp(setting, files[i].key) != 0)
-            check_readable(l, section, files[i].key, files[i].path, e);
+        check_hidden(l, section, err, e);
+    } else {
+        warn_of(l, section, t, e);
     }
     if (t != NULL)
         check_key_owners(l, section, t, users, e);
@@ -227,6 +268,7 @@ unsigned server_check(const struct config *c, config_report report, void *ctx)
     become_user(c, &self, &e);
     struct users *users = check_users(c, &e);
     check_data_dir(c, &e);
+    check_keylog(c, &e);
     become_self(&self, &e);
     for (size_t i = 0; i < c->listeners_n; i++) {
         const struct config_listener *l = &c->listeners[i];

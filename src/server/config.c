@@ -209,6 +209,31 @@ static void on_fault(void *ctx, unsigned line, const char *section, const char *
     config_error(&p->errors, line, section, key, "%s", text);
 }
 
+struct tls_pair_files *config_add_pair(struct config_listener *l, unsigned line)
+{
+    l->pairs = mem_realloc(l->pairs, (l->pairs_n + 1) * sizeof *l->pairs);
+    l->pair_lines = mem_realloc(l->pair_lines, (l->pairs_n + 1) * sizeof *l->pair_lines);
+    l->pairs[l->pairs_n] = (struct tls_pair_files){.cert = NULL};
+    l->pair_lines[l->pairs_n] = line;
+    return &l->pairs[l->pairs_n++];
+}
+
+/* The group that a key of a certificate belongs to: `cert` opens the next one. NULL: it has that key already. */
+static struct tls_pair_files *pair_of(struct parse *p, const struct config_key *k, unsigned line, const char *section)
+{
+    struct config_listener *l = &p->c->listeners[p->c->listeners_n - 1];
+    struct tls_pair_files *last = l->pairs_n > 0 ? &l->pairs[l->pairs_n - 1] : NULL;
+    if (last == NULL || (last->cert != NULL && strcmp(k->name, "cert") == 0))
+        return config_add_pair(l, line);
+    if (*config_value_text(last, k) == NULL)
+        return last;
+    config_error(&p->errors, line, section, k->name,
+                 "the certificate of line %u has that already; each certificate begins with its cert, and its other "
+                 "keys follow",
+                 l->pair_lines[l->pairs_n - 1]);
+    return NULL;
+}
+
 static void on_entry(void *ctx, unsigned line, const char *section, const char *key, const char *value)
 {
     struct parse *p = ctx;
@@ -223,13 +248,18 @@ static void on_entry(void *ctx, unsigned line, const char *section, const char *
     size_t last = p->c->listeners_n - 1;
     struct config_section_lines *lines = listener ? &p->lines.listener[last] : &p->lines.global;
     unsigned *before = &lines->key[k - config_keys];
-    if (*before != 0 && k->type != VALUE_FLAGS) {
+    bool of_pair = k->type == VALUE_PAIR_PATH;
+    if (*before != 0 && k->type != VALUE_FLAGS && !of_pair) {
         config_error(&p->errors, line, section, key, "the key is there already, on line %u; keep one of them", *before);
         return;
     }
     *before = line;
     char err[512];
-    void *base = listener ? (void *)&p->c->listeners[last] : (void *)p->c;
+    void *base = of_pair    ? (void *)pair_of(p, k, line, section)
+                 : listener ? (void *)&p->c->listeners[last]
+                            : (void *)p->c;
+    if (base == NULL)
+        return;
     if (!config_value_set(base, k, value, p->folder, err, sizeof err))
         on_fault(p, line, section, key, err);
 }
@@ -241,6 +271,32 @@ unsigned config_line_of(const struct config_lines *lines, size_t listener, const
     return lines->listener[listener].key[find_key("listener", key) - config_keys];
 }
 
+static void free_pair(const struct tls_pair_files *p)
+{
+    mem_free((void *)(uintptr_t)p->cert);
+    mem_free((void *)(uintptr_t)p->key);
+    mem_free((void *)(uintptr_t)p->chain);
+    mem_free((void *)(uintptr_t)p->key_passphrase_file);
+}
+
+void config_drop_pair(struct config_listener *l, size_t i)
+{
+    free_pair(&l->pairs[i]);
+    l->pairs_n--;
+    memmove(&l->pairs[i], &l->pairs[i + 1], (l->pairs_n - i) * sizeof *l->pairs);
+    memmove(&l->pair_lines[i], &l->pair_lines[i + 1], (l->pairs_n - i) * sizeof *l->pair_lines);
+}
+
+/* A group whose keys are all without a value is none. */
+static void drop_empty_pairs(struct config_listener *l)
+{
+    for (size_t i = l->pairs_n; i > 0; i--) {
+        const struct tls_pair_files *p = &l->pairs[i - 1];
+        if (p->cert == NULL && p->key == NULL && p->chain == NULL && p->key_passphrase_file == NULL)
+            config_drop_pair(l, i - 1);
+    }
+}
+
 /* What depends on other keys when it is absent. */
 static void complete(struct config *c, const struct config_lines *lines)
 {
@@ -250,6 +306,7 @@ static void complete(struct config *c, const struct config_lines *lines)
             l->anonymous = c->anonymous;
         if (l->versions == 0)
             l->versions = ANY_VERSION;
+        drop_empty_pairs(l);
         if (l->port == 0 && strncmp(l->address, "unix:", 5) != 0)
             l->port = l->tls ? 8883 : 1883;
     }
@@ -336,9 +393,8 @@ bool config_names_clients(const struct config_listener *l)
 
 struct tls_settings config_tls_settings(const struct config_listener *l)
 {
-    return (struct tls_settings){.cert = l->cert,
-                                 .key = l->key,
-                                 .chain = l->chain,
+    return (struct tls_settings){.pairs = l->pairs,
+                                 .pairs_n = l->pairs_n,
                                  .min_version = l->min_version,
                                  .max_version = l->max_version,
                                  .ciphers = l->ciphers,
@@ -353,9 +409,10 @@ void config_listener_fini(struct config_listener *l)
 {
     mem_free(l->name);
     mem_free(l->address);
-    mem_free(l->cert);
-    mem_free(l->key);
-    mem_free(l->chain);
+    for (size_t i = 0; i < l->pairs_n; i++)
+        free_pair(&l->pairs[i]);
+    mem_free(l->pairs);
+    mem_free(l->pair_lines);
     mem_free(l->ciphers);
     mem_free(l->client_ca);
     mem_free(l->crl);
@@ -373,6 +430,7 @@ void config_free(struct config *c)
     mem_free(c->data_dir);
     mem_free(c->user);
     mem_free(c->users);
+    mem_free(c->tls_keylog);
     mem_free((void *)(uintptr_t)c->log.path);
     mem_free(c);
 }

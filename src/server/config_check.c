@@ -63,35 +63,39 @@ static void check_client_auth(const struct listener_view *v)
               "write client_cert = optional, or give the keys a listener of their own");
 }
 
+/* Certificates have keys, and keys certificates. */
+static void check_pairs(const struct listener_view *v)
+{
+    static const struct tls_pair_files none = {.cert = NULL};
+    const struct config_listener *l = v->l;
+    bool cert_refused = refused(v->lines, v->i, "cert"), key_refused = refused(v->lines, v->i, "key");
+    for (size_t n = 0; n == 0 || n < l->pairs_n; n++) {
+        const struct tls_pair_files *p = n < l->pairs_n ? &l->pairs[n] : &none;
+        unsigned line = n > 0 ? l->pair_lines[n] : l->line;
+        if (p->cert == NULL && !cert_refused)
+            config_error(v->e, line, v->section, "cert",
+                         "missing; tls = on needs a certificate: write cert = FILE (`sotto cert init DIR` makes one)");
+        if (p->key == NULL && !key_refused)
+            config_error(v->e, line, v->section, "key",
+                         "missing; tls = on needs the certificate's private key: write key = FILE");
+    }
+}
+
 static void check_tls(const struct config_listener *l, size_t i, const char *section, const struct config_lines *lines,
                       struct config_errors *e)
 {
-    static const char *const needs_tls[] = {"cert",
-                                            "key",
-                                            "chain",
-                                            "min_version",
-                                            "max_version",
-                                            "ciphers",
-                                            "client_ca",
-                                            "client_cert",
-                                            "client_cert_user",
-                                            "password",
-                                            "crl",
-                                            "psk_file",
-                                            "ticket_lifetime",
-                                            NULL};
+    static const char *const needs_tls[] = {
+        "cert",        "key",     "chain",     "key_passphrase_file", "min_version",
+        "max_version", "ciphers", "client_ca", "client_cert",         "client_cert_user",
+        "password",    "crl",     "psk_file",  "ticket_lifetime",     NULL};
     struct listener_view v = {l, i, section, lines, e};
     /* Shared keys need no certificate; half of a pair, or what goes with one, does. */
-    bool keys_only = (l->psk_file != NULL || refused(lines, i, "psk_file")) && l->cert == NULL && l->key == NULL &&
-                     l->chain == NULL && l->client_cert == TLS_CLIENT_CERT_NONE;
+    bool keys_only = (l->psk_file != NULL || refused(lines, i, "psk_file")) && l->pairs_n == 0 &&
+                     l->client_cert == TLS_CLIENT_CERT_NONE;
     if (l->tls)
         check_client_auth(&v);
-    if (l->tls && !keys_only && l->cert == NULL && !refused(lines, i, "cert"))
-        config_error(e, l->line, section, "cert",
-                     "missing; tls = on needs a certificate: write cert = FILE (`sotto cert init DIR` makes one)");
-    if (l->tls && !keys_only && l->key == NULL && !refused(lines, i, "key"))
-        config_error(e, l->line, section, "key",
-                     "missing; tls = on needs the certificate's private key: write key = FILE");
+    if (l->tls && !keys_only)
+        check_pairs(&v);
     if (l->tls && l->min_version > l->max_version)
         config_error(e, config_line_of(lines, i, "min_version"), section, "min_version",
                      "is above max_version; no version is left: lower it, or raise max_version");

@@ -60,8 +60,11 @@ static void add(struct config *c, const char *name, const char *address, bool tl
     l->tls = tls;
     l->anonymous = true;
     l->versions = (1 << PROTO_31) | (1 << PROTO_311) | (1 << PROTO_5);
-    l->cert = tls ? join(c->data_dir, "server.crt") : NULL;
-    l->key = tls ? join(c->data_dir, "server.key") : NULL;
+    for (size_t i = 0; tls && i < 2; i++) {
+        struct tls_pair_files *p = config_add_pair(l, 0);
+        p->cert = join(c->data_dir, i == 0 ? "server.crt" : "server-ec.crt");
+        p->key = join(c->data_dir, i == 0 ? "server.key" : "server-ec.key");
+    }
 }
 
 struct config *config_default(void)

@@ -82,7 +82,10 @@ static void put_row(const struct config_key *k, void (*put)(void *ctx, const cha
     const char *def = k->def_doc != NULL ? k->def_doc : k->def;
     const char *tick = k->def_doc != NULL ? "" : "`";
     snprintf(row, sizeof row, "| `%s` | %s%s | %s%s%s | %s |\n", k->name, allowed,
-             k->type == VALUE_FLAGS ? "; repeat" : "", tick, def, tick, k->help);
+             k->type == VALUE_FLAGS       ? "; repeat"
+             : k->type == VALUE_PAIR_PATH ? "; one a certificate"
+                                          : "",
+             tick, def, tick, k->help);
     put(ctx, row);
 }
 

@@ -10,6 +10,7 @@
 
 #define GLOBAL(field) offsetof(struct config, field), sizeof(((struct config *)NULL)->field)
 #define LISTENER(field) offsetof(struct config_listener, field), sizeof(((struct config_listener *)NULL)->field)
+#define PAIR(field) offsetof(struct tls_pair_files, field), sizeof(((struct tls_pair_files *)NULL)->field)
 #define NOWHERE 0, 0
 
 #define KIB UINT64_C(1024)
@@ -73,6 +74,9 @@ const struct config_key config_keys[] = {
      "Where to: a stream, the system's log, or a file (opened again on SIGUSR1)."},
     {"log", "format", VALUE_CHOICE, GLOBAL(log.format), 0, 0, formats, "text", NULL,
      "Lines for people (time, level, event, key=value), or one JSON object a line."},
+    {"log", "tls_keylog", VALUE_PATH, GLOBAL(tls_keylog), 0, 0, NULL, NULL, "none",
+     "A file for the secrets of all TLS connections, for Wireshark: who reads it, reads everything. Only to find a "
+     "fault."},
     {"auth", "anonymous", VALUE_CHOICE, GLOBAL(anonymous), 0, 0, switches, "off", NULL,
      "Whether clients may connect without a user name. A user name that is given is always checked."},
     {"auth", "users", VALUE_PATH, GLOBAL(users), 0, 0, NULL, NULL, "none",
@@ -118,11 +122,17 @@ const struct config_key config_keys[] = {
     {"listener", "mqtt_version", VALUE_FLAGS, LISTENER(versions), 0, 0, versions, NULL, "all that there are",
      "Which versions of MQTT are let in. A list: repeat the key."},
     {"listener", "tls", VALUE_CHOICE, LISTENER(tls), 0, 0, switches, "off", NULL, "Whether connections are encrypted."},
-    {"listener", "cert", VALUE_PATH, LISTENER(cert), 0, 0, NULL, NULL, "none",
-     "The server's certificate, PEM; the intermediate ones may follow in the same file."},
-    {"listener", "key", VALUE_PATH, LISTENER(key), 0, 0, NULL, NULL, "none", "The certificate's private key, PEM."},
-    {"listener", "chain", VALUE_PATH, LISTENER(chain), 0, 0, NULL, NULL, "none",
+    {"listener", "cert", VALUE_PAIR_PATH, PAIR(cert), 0, 0, NULL, NULL, "none",
+     "The server's certificate, PEM; the intermediate ones may follow in the same file. Each further `cert` is another "
+     "certificate (RSA beside ECDSA, other names), and `key`, `chain` and `key_passphrase_file` belong to the `cert` "
+     "above "
+     "them. The first one is the default."},
+    {"listener", "key", VALUE_PAIR_PATH, PAIR(key), 0, 0, NULL, NULL, "none",
+     "The certificate's private key, PEM: PKCS#8, PKCS#1 or SEC1."},
+    {"listener", "chain", VALUE_PAIR_PATH, PAIR(chain), 0, 0, NULL, NULL, "none",
      "The intermediate certificates, PEM, where they stand in a file of their own."},
+    {"listener", "key_passphrase_file", VALUE_PAIR_PATH, PAIR(key_passphrase_file), 0, 0, NULL, NULL, "none",
+     "A file whose first line opens the key, where that is locked with a passphrase."},
     {"listener", "client_ca", VALUE_PATH, LISTENER(client_ca), 0, 0, NULL, NULL, "none",
      "The CAs that issue the clients' certificates, PEM or DER."},
     {"listener", "client_cert", VALUE_CHOICE, LISTENER(client_cert), 0, 0, client_certs, "none", NULL,

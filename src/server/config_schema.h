@@ -7,16 +7,17 @@
 #include "sotto/server/config.h"
 
 enum value_type {
-    VALUE_NUMBER,  /* min..max, or one of the choices */
-    VALUE_SIZE,    /* bytes; K, M, G */
-    VALUE_MS,      /* a time, kept in milliseconds */
-    VALUE_SECONDS, /* a time, kept in seconds */
-    VALUE_CHOICE,  /* one of the choices */
-    VALUE_FLAGS,   /* a list: choices, or-ed */
-    VALUE_TEXT,    /* kept as it is; empty: NULL */
-    VALUE_PATH,    /* made absolute against the file's folder; empty: NULL */
-    VALUE_ADDRESS, /* a host's address, or unix:/path */
-    VALUE_TARGET   /* of the log: a choice or a path */
+    VALUE_NUMBER,    /* min..max, or one of the choices */
+    VALUE_SIZE,      /* bytes; K, M, G */
+    VALUE_MS,        /* a time, kept in milliseconds */
+    VALUE_SECONDS,   /* a time, kept in seconds */
+    VALUE_CHOICE,    /* one of the choices */
+    VALUE_FLAGS,     /* a list: choices, or-ed */
+    VALUE_TEXT,      /* kept as it is; empty: NULL */
+    VALUE_PATH,      /* made absolute against the file's folder; empty: NULL */
+    VALUE_PAIR_PATH, /* the same, of the listener's present certificate: a group of keys that `cert` opens */
+    VALUE_ADDRESS,   /* a host's address, or unix:/path */
+    VALUE_TARGET     /* of the log: a choice or a path */
 };
 
 struct config_choice {
@@ -24,7 +25,8 @@ struct config_choice {
     uint64_t value;
 };
 
-/* One row a key. The field lies `offset` into struct config, or into struct config_listener for listeners. */
+/* One row a key. The field lies `offset` into struct config, or into struct config_listener for listeners, or into
+ * struct tls_pair_files. */
 struct config_key {
     const char *section; /* "listener" stands for every [listener.NAME] */
     const char *name;    /* NULL ends the table */
@@ -48,10 +50,16 @@ extern const char *const config_sections[];
  */
 bool config_value_set(void *base, const struct config_key *k, const char *text, const char *folder, char *err,
                       size_t err_cap);
+/* Where a path or text is kept. */
+char **config_value_text(void *base, const struct config_key *k);
 /* The values that a row takes, in words. */
 void config_value_describe(const struct config_key *k, char *out, size_t cap);
 /* All defaults of a section ("listener": of a listener) into base. */
 void config_value_defaults(void *base, const char *section);
+/* A certificate more, with all keys absent; line: where it begins, 0: in no file. */
+struct tls_pair_files *config_add_pair(struct config_listener *l, unsigned line);
+/* Takes the i-th out. */
+void config_drop_pair(struct config_listener *l, size_t i);
 void config_listener_fini(struct config_listener *l);
 
 /* One error: line 0: the file as a whole; section and key may be NULL. */

@@ -42,10 +42,15 @@ static void store(void *base, const struct config_key *k, uint64_t v)
     }
 }
 
+char **config_value_text(void *base, const struct config_key *k)
+{
+    return (char **)(void *)((uint8_t *)base + k->offset);
+}
+
 /* Takes the string over. */
 static void store_text(void *base, const struct config_key *k, char *text)
 {
-    char **field = (char **)(void *)((uint8_t *)base + k->offset);
+    char **field = config_value_text(base, k);
     mem_free(*field);
     *field = text;
 }
@@ -155,6 +160,7 @@ void config_value_describe(const struct config_key *k, char *out, size_t cap)
         snprintf(out + n, cap - n, " or the path of a file");
         break;
     case VALUE_PATH:
+    case VALUE_PAIR_PATH:
         snprintf(out + n, cap - n, "a path, relative to the folder of this file");
         break;
     case VALUE_ADDRESS:
@@ -266,7 +272,7 @@ static void set_target(struct config *c, const struct config_key *k, const char 
 bool config_value_set(void *base, const struct config_key *k, const char *text, const char *folder, char *err,
                       size_t err_cap)
 {
-    bool optional = k->type == VALUE_TEXT || k->type == VALUE_PATH;
+    bool optional = k->type == VALUE_TEXT || k->type == VALUE_PATH || k->type == VALUE_PAIR_PATH;
     if (text[0] == '\0' && !optional) {
         char allowed[160];
         config_value_describe(k, allowed, sizeof allowed);
@@ -291,6 +297,7 @@ bool config_value_set(void *base, const struct config_key *k, const char *text, 
         store_text(base, k, text[0] != '\0' ? mem_strndup(text, strlen(text)) : NULL);
         return true;
     case VALUE_PATH:
+    case VALUE_PAIR_PATH:
         store_text(base, k, text[0] != '\0' ? absolute(text, folder) : NULL);
         return true;
     }

@@ -20,6 +20,8 @@
 
 /* Less room than this is not worth a read: the budget of the turn counts as used. */
 #define LEAST_ROOM 4096
+/* What is said about a handshake. */
+#define OFFER_MAX 513
 /* Output is pulled and written so often in one turn, while it fills a quarter of a read. */
 #define PULLS 4
 /* A turn that read from so many connections is a busy one; then acknowledgments alone wait for so many turns. */
@@ -287,8 +289,36 @@ static void close_gently(struct connection *c)
     list_push_back(&c->loop->lingering, &c->all);
 }
 
+/* The line about a TLS handshake that came to nothing: who, why, what to do, and what both sides wanted. */
+static void log_handshake(const struct connection *c, const char *why, const char *hint)
+{
+    char offered[OFFER_MAX], allowed[OFFER_MAX];
+    transport_offer(c->transport, offered, sizeof(offered), allowed, sizeof(allowed));
+    struct log_field f[6] = {LF_PEER("peer", client_peer(c->client)), LF_STR("listener", c->listener->config->name),
+                             LF_STR("reason", why)};
+    size_t n = 3;
+    if (hint != NULL && hint[0] != '\0')
+        f[n++] = LF_STR("hint", hint);
+    if (offered[0] != '\0') {
+        f[n++] = LF_STR("offered", offered);
+        f[n++] = LF_STR("allowed", allowed);
+    }
+    log_event_fields(LOG_WARN, "tls.failed", f, n);
+}
+
+/* connect_timeout ended it before it was one. */
+static void log_delay(struct connection *c)
+{
+    char why[OFFER_MAX], hint[OFFER_MAX];
+    transport_explain_delay(c->transport, why, sizeof(why), hint, sizeof(hint));
+    log_handshake(c, why, hint);
+    give_handshake(c);
+}
+
 void connection_turn(struct connection *c)
 {
+    if (client_closing(c->client) && c->flags & CONNECTION_HANDSHAKING && !c->loop->stopping)
+        log_delay(c);
     if (!client_closing(c->client))
         pull(c);
     if (client_closing(c->client))
@@ -316,10 +346,7 @@ static void on_ended(void *owner, const char *why, const char *hint, bool during
     if (c == NULL)
         return;
     if (during_handshake)
-        log_event(LOG_WARN, "tls.failed", LF_PEER("peer", client_peer(c->client)),
-                  LF_STR("listener", c->listener->config->name),
-                  LF_STR("reason", why != NULL ? why : "the peer closed the connection during the TLS handshake"),
-                  LF_STR(hint != NULL ? "hint" : NULL, hint));
+        log_handshake(c, why != NULL ? why : "the peer closed the connection during the TLS handshake", hint);
     connection_end(c, why);
 }
 

@@ -40,6 +40,16 @@ static void move(char **path, const char *from, const char *to)
     *path = moved;
 }
 
+static void move_pair(struct tls_pair_files *p, const char *from, const char *to)
+{
+    const char **const paths[] = {&p->cert, &p->key, &p->chain, &p->key_passphrase_file};
+    for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+        char *path = (char *)(uintptr_t)*paths[i];
+        move(&path, from, to);
+        *paths[i] = path;
+    }
+}
+
 void environment_apply(struct config *c)
 {
     const char *data = environment("SOTTO_DATA");
@@ -47,9 +57,8 @@ void environment_apply(struct config *c)
         return;
     move(&c->users, c->data_dir, data);
     for (size_t i = 0; i < c->listeners_n; i++) {
-        move(&c->listeners[i].cert, c->data_dir, data);
-        move(&c->listeners[i].key, c->data_dir, data);
-        move(&c->listeners[i].chain, c->data_dir, data);
+        for (size_t j = 0; j < c->listeners[i].pairs_n; j++)
+            move_pair(&c->listeners[i].pairs[j], c->data_dir, data);
     }
     mem_free(c->data_dir);
     c->data_dir = mem_strndup(data, strlen(data));

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "config_schema.h"
 #include "first_start.h"
 #include "sotto/base/file_why.h"
 #include "sotto/base/mem.h"
@@ -77,8 +78,11 @@ static bool is_known(const struct config *c, const char *folder)
     if (c->users != NULL && environment_inside(folder, c->users))
         return true;
     for (size_t i = 0; i < c->listeners_n; i++) {
-        if (c->listeners[i].cert != NULL && environment_inside(folder, c->listeners[i].cert))
-            return true;
+        for (size_t j = 0; j < c->listeners[i].pairs_n; j++) {
+            const char *cert = c->listeners[i].pairs[j].cert;
+            if (cert != NULL && environment_inside(folder, cert))
+                return true;
+        }
     }
     return false;
 }
@@ -153,21 +157,55 @@ static bool is_missing(const char *path)
     return access(path, F_OK) != 0 && errno == ENOENT;
 }
 
-/* Where it is for us to make a listener's pair; the caller frees it. NULL: it is there, or somebody else's affair. */
-static char *pair_to_make(const struct config *c, const struct config_listener *l)
+/* Is it one of the pairs that we make, in the data directory, by its names? */
+static bool is_ours(const struct config *c, const struct tls_pair_files *p)
 {
-    if (!l->tls || l->cert == NULL || l->key == NULL || !environment_inside(c->data_dir, l->cert))
-        return NULL;
-    const char *cert = name_of(l->cert), *key = name_of(l->key);
-    bool ours = (strcmp(cert, "server.crt") == 0 && strcmp(key, "server.key") == 0) ||
-                (strcmp(cert, "server-ec.crt") == 0 && strcmp(key, "server-ec.key") == 0);
-    char *folder = first_folder(l->cert), *other = first_folder(l->key);
-    bool wanted = ours && strcmp(folder, other) == 0 && is_missing(l->cert) && is_missing(l->key);
-    mem_free(other);
-    if (wanted)
-        return folder;
-    mem_free(folder);
-    return NULL;
+    if (p->cert == NULL || p->key == NULL || !environment_inside(c->data_dir, p->cert))
+        return false;
+    const char *cert = name_of(p->cert), *key = name_of(p->key);
+    bool named = (strcmp(cert, "server.crt") == 0 && strcmp(key, "server.key") == 0) ||
+                 (strcmp(cert, "server-ec.crt") == 0 && strcmp(key, "server-ec.key") == 0);
+    size_t n = (size_t)(cert - p->cert);
+    return named && n == (size_t)(key - p->key) && strncmp(p->cert, p->key, n) == 0;
+}
+
+/* Is it for us to make it? */
+static bool is_wanted(const struct config *c, const struct tls_pair_files *p)
+{
+    return is_ours(c, p) && is_missing(p->cert) && is_missing(p->key);
+}
+
+static bool same_folder(const char *path, const char *other)
+{
+    size_t n = (size_t)(name_of(path) - path);
+    return n == (size_t)(name_of(other) - other) && strncmp(path, other, n) == 0;
+}
+
+static bool is_left_out(const struct config *c, const struct config_listener *l, const struct tls_pair_files *p)
+{
+    for (size_t i = 0; is_wanted(c, p) && i < l->pairs_n; i++) {
+        const struct tls_pair_files *other = &l->pairs[i];
+        if (is_ours(c, other) && same_folder(p->cert, other->cert) && !is_missing(other->cert))
+            return true;
+    }
+    return false;
+}
+
+size_t first_start_leave_out(struct config *c)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < c->listeners_n; i++) {
+        struct config_listener *l = &c->listeners[i];
+        for (size_t j = 0; l->tls && j < l->pairs_n;) {
+            if (!is_left_out(c, l, &l->pairs[j])) {
+                j++;
+                continue;
+            }
+            config_drop_pair(l, j);
+            n++;
+        }
+    }
+    return n;
 }
 
 /* The CA's key stays with whoever started us: the broker has no use for it. */
@@ -202,19 +240,28 @@ static int make_pairs(const struct config *c, const char *folder, char *err, siz
     return status;
 }
 
+static int make_in(const struct config *c, const char *folder, char *err, size_t cap)
+{
+    int status = first_make_folder(c, folder, 0755);
+    if (status != 0)
+        folder_failed(folder, geteuid(), errno, err, cap);
+    else
+        status = make_pairs(c, folder, err, cap);
+    return status;
+}
+
 static int make_certificates(const struct config *c, char *err, size_t cap)
 {
     int status = 0;
-    for (size_t i = 0; status == 0 && i < c->listeners_n; i++) {
-        char *folder = pair_to_make(c, &c->listeners[i]);
-        if (folder == NULL)
-            continue;
-        status = first_make_folder(c, folder, 0755);
-        if (status != 0)
-            folder_failed(folder, geteuid(), errno, err, cap);
-        else
-            status = make_pairs(c, folder, err, cap);
-        mem_free(folder);
+    for (size_t i = 0; i < c->listeners_n; i++) {
+        const struct config_listener *l = &c->listeners[i];
+        for (size_t j = 0; status == 0 && l->tls && j < l->pairs_n; j++) {
+            if (!is_wanted(c, &l->pairs[j]))
+                continue;
+            char *folder = first_folder(l->pairs[j].cert);
+            status = make_in(c, folder, err, cap);
+            mem_free(folder);
+        }
     }
     return status;
 }
@@ -237,6 +284,11 @@ static void say_builtin(const struct config *c)
 
 int first_start(struct config *config, char *err, size_t err_cap)
 {
+    if (first_start_leave_out(config) > 0)
+        log_event(LOG_INFO, "start.one_certificate",
+                  LF_STR("reason",
+                         "the certificate in the data directory is not of the CA that would be made here, so "
+                         "there is no second one"));
     if (have_data_dir(config, err, err_cap) != 0 || make_certificates(config, err, err_cap) != 0 ||
         first_user(config, err, err_cap) != 0)
         return -1;

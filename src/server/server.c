@@ -23,6 +23,7 @@
 #include "sotto/core/shard.h"
 #include "sotto/server/versions.h"
 #include "sotto/transport/tls_features.h"
+#include "sotto/transport/tls_keylog.h"
 #include "ticket_keys.h"
 
 #define OTHER_FILES 64 /* descriptors that are no connections */
@@ -134,17 +135,46 @@ static int load_users(struct server *s)
     return 0;
 }
 
+static void warn_of(const struct tls_context *t, const struct config_listener *c)
+{
+    const struct tls_warning *v;
+    size_t n = tls_context_warnings(t, &v);
+    for (size_t i = 0; i < n; i++)
+        log_event(LOG_WARN, "tls.warning", LF_STR("listener", c->name), LF_STR("reason", v[i].reason),
+                  LF_STR("hint", v[i].hint), LF_STR(v[i].file != NULL ? "file" : NULL, v[i].file));
+}
+
+static int open_keylog(struct server *s)
+{
+    char err[LINE], line[LINE + 128];
+    const char *path = s->config->tls_keylog;
+    if (path == NULL)
+        return 0;
+    s->keylog = tls_keylog_open(path, err, sizeof(err));
+    if (s->keylog == NULL) {
+        snprintf(line, sizeof(line), "[log] tls_keylog: %s", err);
+        return failed(line);
+    }
+    log_event(LOG_WARN, "tls.keylog", LF_STR("file", path),
+              LF_STR("reason", "the secrets of all TLS connections are written there: who reads it, reads everything"),
+              LF_STR("hint", "take tls_keylog out when the fault is found, and delete the file"));
+    return 0;
+}
+
 static int open_tls(struct server *s, struct listener *l, const struct config_listener *c)
 {
     struct tls_settings settings = config_tls_settings(c);
+    settings.keylog = s->keylog;
     settings.tickets = c->ticket_lifetime > 0 ? ticket_keys_ring(s->ticket_keys) : NULL;
     settings.ticket_lifetime = c->ticket_lifetime;
     settings.policy = c->name;
     char err[LINE], line[LINE + 128];
     const char *setting = NULL;
     l->tls = tls_context_new(&settings, err, sizeof(err), &setting);
-    if (l->tls != NULL)
+    if (l->tls != NULL) {
+        warn_of(l->tls, c);
         return 0;
+    }
     snprintf(line, sizeof(line), "[listener.%s] %s: %s", c->name, setting != NULL ? setting : "tls", err);
     return failed(line);
 }
@@ -202,7 +232,7 @@ static int prepare(struct server *s)
         return failed(err);
     set_limits(s);
     s->ticket_keys = ticket_keys_new(config);
-    if (open_listeners(s) != 0 || load_users(s) != 0 || open_control(s, &p) != 0)
+    if (open_keylog(s) != 0 || open_listeners(s) != 0 || load_users(s) != 0 || open_control(s, &p) != 0)
         return -1;
     give_away_sockets(s, &p);
     return privileges_drop(&p, err, sizeof(err)) != 0 ? failed(err) : 0;
@@ -342,6 +372,7 @@ static void clean_up(struct server *s)
         broker_free(s->broker);
     for (size_t i = 0; i < s->listeners_n; i++)
         listener_close(&s->listeners[i]);
+    tls_keylog_unref(s->keylog);
     mem_free(s->listeners);
     ticket_keys_free(s->ticket_keys);
 }

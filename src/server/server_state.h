@@ -16,6 +16,7 @@ struct durable;
 struct listener;
 struct loop;
 struct ticket_keys;
+struct tls_keylog;
 
 struct server {
     const struct config *config;
@@ -23,6 +24,7 @@ struct server {
     struct authenticator *authenticator;
     struct ticket_keys *ticket_keys; /* NULL: no listener gives tickets */
     struct durable *durable;         /* NULL: persistence = off */
+    struct tls_keylog *keylog;       /* NULL: none */
     struct listener *listeners;
     size_t listeners_n;
     struct loop *loops;

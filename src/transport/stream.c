@@ -142,6 +142,24 @@ int stream_fail(struct transport *t, int uv_error)
     return -1;
 }
 
+/* An IPv4 address is written as one, on a socket of both families too. */
+void stream_local(const struct transport *t, char *out, size_t cap)
+{
+    struct sockaddr_storage a = {0};
+    int n = sizeof(a);
+    out[0] = '\0';
+    if (t->handle == NULL || t->handle->type != UV_TCP ||
+        uv_tcp_getsockname((const uv_tcp_t *)t->handle, (struct sockaddr *)&a, &n) != 0)
+        return;
+    const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)&a;
+    if (a.ss_family == AF_INET)
+        uv_ip4_name((const struct sockaddr_in *)&a, out, cap);
+    else if (a.ss_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&six->sin6_addr))
+        uv_inet_ntop(AF_INET, six->sin6_addr.s6_addr + 12, out, cap);
+    else if (a.ss_family == AF_INET6)
+        uv_ip6_name(six, out, cap);
+}
+
 /* ---- Reading ---- */
 
 static void give_room(uv_handle_t *h, size_t suggested, uv_buf_t *buf)
@@ -465,6 +483,20 @@ enum transport_proof transport_user(const struct transport *t, struct bytes *use
 {
     *user = (struct bytes){NULL, 0};
     return t->tls != NULL ? tls_user(t->tls, user) : TRANSPORT_NO_PROOF;
+}
+
+void transport_explain_delay(const struct transport *t, char *why, size_t why_cap, char *hint, size_t hint_cap)
+{
+    why[0] = hint[0] = '\0';
+    if (t->tls != NULL)
+        tls_explain_delay(t, why, why_cap, hint, hint_cap);
+}
+
+void transport_offer(const struct transport *t, char *offered, size_t offered_cap, char *allowed, size_t allowed_cap)
+{
+    offered[0] = allowed[0] = '\0';
+    if (t->tls != NULL)
+        tls_offer(t->tls, offered, offered_cap, allowed, allowed_cap);
 }
 
 void transport_describe(const struct transport *t, char *out, size_t cap)

@@ -20,11 +20,14 @@
 
 #include "sotto/base/buf.h"
 #include "sotto/base/mem.h"
+#include "tls_keylog_private.h"
+#include "tls_pair_private.h"
 #include "tls_peer_private.h"
 
 #include <wolfssl/error-ssl.h>
 
 #define RECORD_HANDSHAKE 22
+#define LOCAL_MAX 64
 #define RECORD_MAX ((size_t)16 * 1024)
 /* Ciphertext in `out` at which it is flushed, within one call. */
 #define FLUSH_AT ((size_t)64 * 1024)
@@ -40,7 +43,8 @@ struct tls {
     struct outq out;
     struct pool *pool; /* for out, during a call only */
     bool *moved;       /* on the stack of tls_pump while it runs: set when the owner gives t away inside an event */
-    struct client_hello hello;
+    const struct tls_pair *pair; /* which certificate it gets; NULL until then */
+    struct client_hello *hello;  /* what it offered; NULL before the first byte, and from the first packet on */
     bool established;
     bool answered; /* more than an alert was sent: the client has seen our certificate */
     bool in_is_rest;
@@ -110,6 +114,7 @@ void tls_free(struct tls *s, struct pool *pool)
         return;
     if (s->ssl != NULL)
         wolfSSL_free(s->ssl);
+    mem_free(s->hello);
     if (asks(s))
         tls_peer_fini(s->peer);
     buf_fini(&s->rest);
@@ -121,11 +126,14 @@ void tls_free(struct tls *s, struct pool *pool)
 
 static bool make_object(struct tls *s)
 {
-    s->ssl = wolfSSL_new(tls_context_native(s->context));
+    s->pair = tls_context_choose(s->context, s->hello);
+    s->ssl = wolfSSL_new(s->pair->native);
     if (s->ssl == NULL)
         return false;
     wolfSSL_SetIOReadCtx(s->ssl, s);
     wolfSSL_SetIOWriteCtx(s->ssl, s);
+    if (tls_context_keylog(s->context) != NULL)
+        tls_keylog_begin(tls_context_keylog(s->context), s->ssl);
     if (asks(s))
         wolfSSL_SetCertCbCtx(s->ssl, s->peer);
     return true;
@@ -142,19 +150,49 @@ static int alert_received(WOLFSSL *ssl)
     return h.last_rx.code > 0 ? h.last_rx.code : -1;
 }
 
+static void trouble_of(const struct transport *t, struct tls_trouble *f, char local[LOCAL_MAX])
+{
+    static const struct client_hello nothing = {.first_n = 0};
+    const struct tls *s = t->tls;
+    stream_local(t, local, LOCAL_MAX);
+    *f = (struct tls_trouble){.context = s->context,
+                              .pair = s->pair,
+                              .hello = s->hello != NULL ? s->hello : &nothing,
+                              .peer = asks(s) ? s->peer : NULL,
+                              .alert_received = alert_received(s->ssl),
+                              .answered = s->answered,
+                              .established = s->established && s->hello != NULL,
+                              .local = local};
+}
+
 static void tell_trouble(struct transport *t, int error, const char *closed)
 {
-    struct tls *s = t->tls;
-    struct tls_trouble f = {.context = s->context,
-                            .hello = &s->hello,
-                            .peer = asks(s) ? s->peer : NULL,
-                            .error = error,
-                            .alert_received = alert_received(s->ssl),
-                            .answered = s->answered,
-                            .closed = closed};
-    char why[256];
-    const char *hint = tls_trouble_in_words(&f, why, sizeof(why));
-    stream_ended(t, why, hint, !s->established);
+    struct tls_trouble f;
+    char local[LOCAL_MAX], why[TLS_WORDS], hint[TLS_WORDS];
+    trouble_of(t, &f, local);
+    f.error = error;
+    f.closed = closed;
+    tls_trouble_in_words(&f, why, hint);
+    stream_ended(t, why, hint[0] != '\0' ? hint : NULL, !t->tls->established || t->tls->hello != NULL);
+}
+
+void tls_explain_delay(const struct transport *t, char *why, size_t why_cap, char *hint, size_t hint_cap)
+{
+    struct tls_trouble f;
+    char local[LOCAL_MAX], long_why[TLS_WORDS], long_hint[TLS_WORDS];
+    trouble_of(t, &f, local);
+    f.late = true;
+    tls_trouble_in_words(&f, long_why, long_hint);
+    snprintf(why, why_cap, "%s", long_why);
+    snprintf(hint, hint_cap, "%s", long_hint);
+}
+
+void tls_offer(const struct tls *s, char *offered, size_t offered_cap, char *allowed, size_t allowed_cap)
+{
+    offered[0] = '\0';
+    if (s->hello != NULL && s->hello->read)
+        client_hello_describe(s->hello, offered, offered_cap);
+    tls_context_describe(s->context, allowed, allowed_cap);
 }
 
 static void fail(struct transport *t, int error)
@@ -167,7 +205,7 @@ static void fail(struct transport *t, int error)
 
 void tls_eof(struct transport *t, const char *why, const char *hint)
 {
-    if (t->tls->established)
+    if (t->tls->established && t->tls->hello == NULL)
         stream_ended(t, why, hint, false);
     else
         tell_trouble(t, 0, why);
@@ -178,6 +216,9 @@ void tls_eof(struct transport *t, const char *why, const char *hint)
 bool tls_holds(const struct transport *t)
 {
     const struct tls *s = t->tls;
+    /* The beginning of a hello waits for more of it. */
+    if (s->ssl == NULL)
+        return false;
     return s->rest.n > 0 || s->in_n > 0 || (s->established && wolfSSL_pending(s->ssl) > 0);
 }
 
@@ -207,17 +248,28 @@ static void count_handshake(struct transport_loop *loop, uint64_t ns)
     loop->handshake_ns += ns;
 }
 
+/* Reads the hello and makes wolfSSL's object, once the hello is there as a whole or is seen to be none. */
+static bool begin(struct transport *t)
+{
+    struct tls *s = t->tls;
+    if (s->hello == NULL && (s->hello = mem_try_alloc(sizeof(*s->hello))) == NULL) {
+        fail(t, MEMORY_E);
+        return false;
+    }
+    if (client_hello_read(s->hello, bytes_of(s->in, s->in_n)) == HELLO_PARTLY && s->in_n < HELLO_WIRE_MAX)
+        return false;
+    if (make_object(s))
+        return true;
+    fail(t, MEMORY_E);
+    return false;
+}
+
 /* One step of the handshake. True: it is done, and t is still ours. */
 static bool shake_hands(struct transport *t, const bool *moved)
 {
     struct tls *s = t->tls;
-    if (s->ssl == NULL) {
-        client_hello_read(&s->hello, bytes_of(s->in, s->in_n));
-        if (!make_object(s)) {
-            fail(t, MEMORY_E);
-            return false;
-        }
-    }
+    if (s->ssl == NULL && !begin(t))
+        return false;
     uint64_t before = uv_hrtime();
     int rc = wolfSSL_accept(s->ssl);
     count_handshake(t->loop, uv_hrtime() - before);
@@ -234,6 +286,8 @@ static bool shake_hands(struct transport *t, const bool *moved)
         return false;
     }
     s->established = true;
+    if (tls_context_keylog(s->context) != NULL)
+        tls_keylog_end(s->ssl);
     stream_flush(t, &s->out);
     t->events->established(t->owner);
     if (*moved || t->closing)
@@ -243,6 +297,13 @@ static bool shake_hands(struct transport *t, const bool *moved)
         t->events->drained(t->owner);
     }
     return !*moved && !t->closing;
+}
+
+/* From the first packet on TLS is beyond doubt. */
+static void forget_hello(struct tls *s)
+{
+    mem_free(s->hello);
+    s->hello = NULL;
 }
 
 /* One wolfSSL_read into the owner's room. True: there may be more, and t is still ours. */
@@ -255,6 +316,7 @@ static bool read_some(struct transport *t, const bool *moved)
         return false;
     int n = wolfSSL_read(s->ssl, room, cap < INT32_MAX ? (int)cap : INT32_MAX);
     if (n > 0) {
+        forget_hello(s);
         t->events->data(t->owner, (size_t)n);
         return !*moved && !t->closing && !t->ended && t->reading;
     }
@@ -262,7 +324,7 @@ static bool read_some(struct transport *t, const bool *moved)
     if (error == WOLFSSL_ERROR_WANT_READ)
         return false;
     if (error == WOLFSSL_ERROR_ZERO_RETURN)
-        stream_ended(t, NULL, NULL, false);
+        tls_eof(t, NULL, NULL);
     else
         fail(t, error);
     return false;
@@ -322,10 +384,15 @@ static void tls_pump(struct transport *t)
 void tls_input(struct transport *t, const uint8_t *p, size_t n)
 {
     struct tls *s = t->tls;
-    assert(s->rest.n == 0 && s->in_n == 0);
-    s->rest.max = t->loop->read_cap;
-    s->in = p;
-    s->in_n = n;
+    assert((s->rest.n == 0 || s->ssl == NULL) && s->in_n == 0);
+    s->rest.max = t->loop->read_cap + HELLO_WIRE_MAX;
+    if (s->rest.n > 0 && !buf_append(&s->rest, p, n)) {
+        stream_fail(t, UV_ENOMEM);
+        return;
+    }
+    s->in_is_rest = s->rest.n > 0;
+    s->in = s->in_is_rest ? s->rest.p : p;
+    s->in_n = s->in_is_rest ? s->rest.n : n;
     tls_pump(t);
 }
 

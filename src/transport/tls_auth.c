@@ -45,7 +45,7 @@ static void warn_ca(const char *path, const char *name, const char *what, time_t
               LF_STR("hint", "its clients are refused: check this machine's clock, then the CA"));
 }
 
-static bool load_ca(WOLFSSL_CTX *native, const struct x509 *ca, const char *path, struct tls_complaint *wrong)
+static bool load_ca(const struct tls_pairs *to, const struct x509 *ca, const char *path, struct tls_complaint *wrong)
 {
     char name[NAME_SIZE];
     time_t now = time(NULL);
@@ -58,8 +58,11 @@ static bool load_ca(WOLFSSL_CTX *native, const struct x509 *ca, const char *path
         return false;
     }
     /* Clocks are set after the start: dates are looked at in each handshake. */
-    if (wolfSSL_CTX_load_verify_buffer_ex(native, ca->whole.p, (long)ca->whole.n, WOLFSSL_FILETYPE_ASN1, 0,
-                                          WOLFSSL_LOAD_FLAG_DATE_ERR_OKAY) != WOLFSSL_SUCCESS) {
+    bool ok = true;
+    for (size_t i = 0; i < to->n && ok; i++)
+        ok = wolfSSL_CTX_load_verify_buffer_ex(to->v[i].native, ca->whole.p, (long)ca->whole.n, WOLFSSL_FILETYPE_ASN1,
+                                               0, WOLFSSL_LOAD_FLAG_DATE_ERR_OKAY) == WOLFSSL_SUCCESS;
+    if (!ok) {
         snprintf(
             wrong->text, wrong->cap,
             "%s: wolfSSL does not take the CA %s (damaged, or a kind of key that it does not know): make a new one",
@@ -73,7 +76,7 @@ static bool load_ca(WOLFSSL_CTX *native, const struct x509 *ca, const char *path
     return true;
 }
 
-static bool load_cas(WOLFSSL_CTX *native, struct tls_auth *a, const char *path, struct tls_complaint *wrong)
+static bool load_cas(const struct tls_pairs *to, struct tls_auth *a, const char *path, struct tls_complaint *wrong)
 {
     wrong->setting = "client_ca";
     int n = x509_pool_add_file(&a->cas, path, wrong->text, wrong->cap);
@@ -83,7 +86,7 @@ static bool load_cas(WOLFSSL_CTX *native, struct tls_auth *a, const char *path, 
     if (n <= 0)
         return false;
     for (size_t i = 0; i < a->cas.n; i++) {
-        if (!load_ca(native, &a->cas.v[i], path, wrong))
+        if (!load_ca(to, &a->cas.v[i], path, wrong))
             return false;
     }
     return true;
@@ -92,31 +95,37 @@ static bool load_cas(WOLFSSL_CTX *native, struct tls_auth *a, const char *path, 
 /* ---- revocation lists ---- */
 
 #ifdef HAVE_CRL
-static bool enable_crl(WOLFSSL_CTX *native)
+static bool enable_crl(const struct tls_pairs *to)
 {
-    return wolfSSL_CTX_EnableCRL(native, WOLFSSL_CRL_CHECK | WOLFSSL_CRL_CHECKALL) == WOLFSSL_SUCCESS;
+    bool ok = true;
+    for (size_t i = 0; i < to->n && ok; i++)
+        ok = wolfSSL_CTX_EnableCRL(to->v[i].native, WOLFSSL_CRL_CHECK | WOLFSSL_CRL_CHECKALL) == WOLFSSL_SUCCESS;
+    return ok;
 }
 
-static bool add_crl(WOLFSSL_CTX *native, struct bytes der)
+static bool add_crl(const struct tls_pairs *to, struct bytes der)
 {
-    return wolfSSL_CTX_LoadCRLBuffer(native, der.p, (long)der.n, WOLFSSL_FILETYPE_ASN1) == WOLFSSL_SUCCESS;
+    bool ok = true;
+    for (size_t i = 0; i < to->n && ok; i++)
+        ok = wolfSSL_CTX_LoadCRLBuffer(to->v[i].native, der.p, (long)der.n, WOLFSSL_FILETYPE_ASN1) == WOLFSSL_SUCCESS;
+    return ok;
 }
 #else
-static bool enable_crl(WOLFSSL_CTX *native)
+static bool enable_crl(const struct tls_pairs *to)
 {
-    (void)native;
+    (void)to;
     return false;
 }
 
-static bool add_crl(WOLFSSL_CTX *native, struct bytes der)
+static bool add_crl(const struct tls_pairs *to, struct bytes der)
 {
-    (void)native, (void)der;
+    (void)to, (void)der;
     return false;
 }
 #endif
 
 struct lists {
-    WOLFSSL_CTX *native;
+    const struct tls_pairs *to;
     const struct x509_pool *cas;
     const char *path;
     bool *covered; /* by CA: a list of it was read */
@@ -163,7 +172,7 @@ static bool load_list(struct lists *l, struct bytes der)
                  day(crl.until, date));
         return complain_of_list(l, &crl, what);
     }
-    if (!add_crl(l->native, der))
+    if (!add_crl(l->to, der))
         return complain_of_list(l, &crl, "is not understood by wolfSSL: make it with SHA-256 and RSA or ECDSA");
     l->covered[ca] = true;
     return true;
@@ -206,14 +215,15 @@ static bool all_covered(const struct lists *l)
     return true;
 }
 
-static bool load_crl(WOLFSSL_CTX *native, const struct tls_auth *a, const char *path, struct tls_complaint *wrong)
+static bool load_crl(const struct tls_pairs *to, const struct tls_auth *a, const char *path,
+                     struct tls_complaint *wrong)
 {
     struct pem_file f;
     wrong->setting = "crl";
     if (!pem_file_read(&f, path, wrong->text, wrong->cap))
         return false;
-    struct lists l = {.native = native, .cas = &a->cas, .path = path, .covered = mem_alloc(a->cas.n), .wrong = wrong};
-    bool ok = tls_feature_need(TLS_FEATURE_CRL, "crl", wrong->text, wrong->cap) && enable_crl(native);
+    struct lists l = {.to = to, .cas = &a->cas, .path = path, .covered = mem_alloc(a->cas.n), .wrong = wrong};
+    bool ok = tls_feature_need(TLS_FEATURE_CRL, "crl", wrong->text, wrong->cap) && enable_crl(to);
     int n = ok ? load_lists(&l, &f) : -1;
     if (n == 0)
         snprintf(
@@ -230,28 +240,30 @@ static bool load_crl(WOLFSSL_CTX *native, const struct tls_auth *a, const char *
 /* ---- shared keys ---- */
 
 #ifndef NO_PSK
-static bool set_keys(WOLFSSL_CTX *native)
+static bool set_keys(const struct tls_pairs *to)
 {
-    wolfSSL_CTX_set_psk_server_callback(native, tls_peer_key);
-    wolfSSL_CTX_set_psk_server_tls13_callback(native, tls_peer_key_13);
+    for (size_t i = 0; i < to->n; i++) {
+        wolfSSL_CTX_set_psk_server_callback(to->v[i].native, tls_peer_key);
+        wolfSSL_CTX_set_psk_server_tls13_callback(to->v[i].native, tls_peer_key_13);
+    }
     return true;
 }
 #else
-static bool set_keys(WOLFSSL_CTX *native)
+static bool set_keys(const struct tls_pairs *to)
 {
-    (void)native;
+    (void)to;
     return false;
 }
 #endif
 
-static bool load_keys(WOLFSSL_CTX *native, struct tls_auth *a, const struct tls_settings *s,
+static bool load_keys(const struct tls_pairs *to, struct tls_auth *a, const struct tls_settings *s,
                       struct tls_complaint *wrong)
 {
     wrong->setting = "psk_file";
     a->keys = psk_table_load(s->psk_file, wrong->text, wrong->cap);
     if (a->keys == NULL)
         return false;
-    if (!tls_feature_need(TLS_FEATURE_PSK, "psk_file", wrong->text, wrong->cap) || !set_keys(native))
+    if (!tls_feature_need(TLS_FEATURE_PSK, "psk_file", wrong->text, wrong->cap) || !set_keys(to))
         return false;
     if (s->max_version == TLS_1_3 && a->keys_suite == NULL) {
         wrong->setting = "ciphers";
@@ -265,30 +277,32 @@ static bool load_keys(WOLFSSL_CTX *native, struct tls_auth *a, const struct tls_
 
 /* ---- all ---- */
 
-static bool set_up(WOLFSSL_CTX *native, struct tls_auth *a, const struct tls_settings *s, struct tls_complaint *wrong)
+static bool set_up(const struct tls_pairs *to, struct tls_auth *a, const struct tls_settings *s,
+                   struct tls_complaint *wrong)
 {
     static const int modes[] = {[TLS_CLIENT_CERT_NONE] = WOLFSSL_VERIFY_NONE,
                                 [TLS_CLIENT_CERT_OPTIONAL] = WOLFSSL_VERIFY_PEER,
                                 [TLS_CLIENT_CERT_REQUIRED] = WOLFSSL_VERIFY_PEER | WOLFSSL_VERIFY_FAIL_IF_NO_PEER_CERT};
     if (s->client_cert != TLS_CLIENT_CERT_NONE) {
-        wolfSSL_CTX_set_verify(native, modes[s->client_cert], tls_peer_verify);
-        if (!load_cas(native, a, s->client_ca, wrong))
+        for (size_t i = 0; i < to->n; i++)
+            wolfSSL_CTX_set_verify(to->v[i].native, modes[s->client_cert], tls_peer_verify);
+        if (!load_cas(to, a, s->client_ca, wrong))
             return false;
-        if (s->crl != NULL && !load_crl(native, a, s->crl, wrong))
+        if (s->crl != NULL && !load_crl(to, a, s->crl, wrong))
             return false;
     }
-    return s->psk_file == NULL || load_keys(native, a, s, wrong);
+    return s->psk_file == NULL || load_keys(to, a, s, wrong);
 }
 
-struct tls_auth *tls_auth_new(WOLFSSL_CTX *native, const struct tls_settings *s, const char *keys_suite,
+struct tls_auth *tls_auth_new(const struct tls_pairs *to, const struct tls_settings *s, const char *keys_suite,
                               struct tls_complaint *wrong)
 {
     struct tls_auth *a = mem_alloc(sizeof(*a));
     a->client_cert = s->client_cert;
     a->client_cert_user = s->client_cert_user;
-    a->keys_only = s->cert == NULL;
+    a->keys_only = s->pairs_n == 0;
     a->keys_suite = keys_suite;
-    if (set_up(native, a, s, wrong))
+    if (set_up(to, a, s, wrong))
         return a;
     tls_auth_free(a);
     return NULL;

@@ -7,7 +7,7 @@
 
 #include "psk_table_private.h"
 #include "sotto/transport/x509.h"
-#include "tls_private.h"
+#include "tls_pair_private.h"
 
 struct tls_auth {
     enum tls_client_cert client_cert;
@@ -20,8 +20,8 @@ struct tls_auth {
 
 /* Does it ask for anything? */
 bool tls_auth_is_wanted(const struct tls_settings *s);
-/* Reads the files and sets up the native context. keys_suite: see above; static. NULL with a complaint. */
-struct tls_auth *tls_auth_new(WOLFSSL_CTX *native, const struct tls_settings *s, const char *keys_suite,
+/* Reads the files and sets up the native context of each pair. keys_suite: see above; static. NULL with a complaint. */
+struct tls_auth *tls_auth_new(const struct tls_pairs *to, const struct tls_settings *s, const char *keys_suite,
                               struct tls_complaint *wrong);
 /* NULL is fine. */
 void tls_auth_free(struct tls_auth *a);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * A listener's WOLFSSL_CTX: made once, never changed, shared by all loops; connections hold it by reference, so a
- * reload leaves the old ones as they are.
+ * A listener's WOLFSSL_CTX, one for each of its certificates: made once, never changed, shared by all loops;
+ * connections hold it by reference, so a reload leaves the old ones as they are.
  *
  * Off, always: everything below TLS 1.2 (by the method), suites that are no ECDHE AEAD (by the list; the packaged
  * library has RC4, null and anonymous ones compiled in), renegotiation (never compiled in), the session cache (33
@@ -15,27 +15,27 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
-#include <wolfssl/wolfcrypt/asn.h>
-#include <wolfssl/wolfcrypt/asn_public.h>
 #include <wolfssl/wolfcrypt/ecc.h>
 #include <wolfssl/wolfcrypt/sha256.h>
 
-#include "sotto/base/log.h"
 #include "sotto/base/mem.h"
 #include "tls_aes_private.h"
 #include "tls_auth_private.h"
-#include "tls_files_private.h"
+#include "tls_keylog_private.h"
+#include "tls_pair_private.h"
 #include "tls_suites_private.h"
+#include "tls_warnings_private.h"
 
 struct tls_context {
     atomic_uint refs;
-    WOLFSSL_CTX *native;
+    struct tls_pairs pairs; /* with shared keys alone, one without certificate */
     enum tls_version min_version, max_version;
-    bool is_rsa;
+    uint16_t suites; /* for certificates: enum client_hello_ours */
     struct ticket_policy tickets;
-    struct tls_auth *auth; /* NULL: nothing is asked of clients */
+    struct tls_auth *auth;     /* NULL: nothing is asked of clients */
+    struct tls_keylog *keylog; /* NULL: none */
+    struct tls_warnings warnings;
 };
 
 int tls_init(void)
@@ -64,9 +64,19 @@ void tls_thread_fini(void)
 }
 #endif
 
-WOLFSSL_CTX *tls_context_native(const struct tls_context *c)
+const struct tls_pair *tls_context_choose(const struct tls_context *c, const struct client_hello *h)
 {
-    return c->native;
+    return tls_choose(&c->pairs, h, c->max_version, c->suites);
+}
+
+const struct tls_pairs *tls_context_pairs(const struct tls_context *c)
+{
+    return &c->pairs;
+}
+
+uint16_t tls_context_suites(const struct tls_context *c)
+{
+    return c->suites;
 }
 
 enum tls_version tls_context_min_version(const struct tls_context *c)
@@ -79,9 +89,24 @@ enum tls_version tls_context_max_version(const struct tls_context *c)
     return c->max_version;
 }
 
-bool tls_context_is_rsa(const struct tls_context *c)
+bool tls_context_has(const struct tls_context *c, bool rsa)
 {
-    return c->is_rsa;
+    for (size_t i = 0; i < c->pairs.n; i++) {
+        if (c->pairs.v[i].chain.n > 0 && tls_pair_is_rsa(&c->pairs.v[i]) == rsa)
+            return true;
+    }
+    return false;
+}
+
+struct tls_keylog *tls_context_keylog(const struct tls_context *c)
+{
+    return c->keylog;
+}
+
+size_t tls_context_warnings(const struct tls_context *c, const struct tls_warning **v)
+{
+    *v = c->warnings.v;
+    return c->warnings.n;
 }
 
 const struct tls_auth *tls_context_auth(const struct tls_context *c)
@@ -99,6 +124,23 @@ struct bytes tls_context_key_owner(const struct tls_context *c, size_t i)
     return psk_table_name(c->auth->keys, i);
 }
 
+void tls_context_describe(const struct tls_context *c, char *out, size_t cap)
+{
+    const char *versions = c->min_version == TLS_1_3   ? "TLS 1.3"
+                           : c->max_version == TLS_1_2 ? "TLS 1.2"
+                                                       : "TLS 1.3 and TLS 1.2";
+    size_t n = (size_t)snprintf(out, cap, "%s with ECDHE and AES-GCM or ChaCha20-Poly1305", versions);
+    for (size_t i = 0; i < c->pairs.n && n < cap; i++) {
+        char names[256];
+        if (c->pairs.v[i].chain.n == 0)
+            continue;
+        tls_pair_names(&c->pairs.v[i], names, sizeof(names));
+        n += (size_t)snprintf(out + n, cap - n, "; %s for %s", c->pairs.v[i].words, names);
+    }
+    if (n < cap && tls_context_keys(c) > 0)
+        snprintf(out + n, cap - n, "; pre-shared keys");
+}
+
 struct tls_context *tls_context_ref(struct tls_context *c)
 {
     atomic_fetch_add_explicit(&c->refs, 1, memory_order_relaxed);
@@ -109,179 +151,52 @@ void tls_context_unref(struct tls_context *c)
 {
     if (c == NULL || atomic_fetch_sub_explicit(&c->refs, 1, memory_order_acq_rel) != 1)
         return;
-    wolfSSL_CTX_free(c->native);
+    for (size_t i = 0; i < c->pairs.n; i++)
+        tls_pair_fini(&c->pairs.v[i]);
+    mem_free(c->pairs.v);
     tls_auth_free(c->auth);
+    tls_keylog_unref(c->keylog);
+    tls_warnings_fini(&c->warnings);
     mem_free(c);
-}
-
-/* ---- The certificate itself: kind of key, dates ---- */
-
-static bool calendar_time(const uint8_t *der, int n, time_t *out)
-{
-    const byte *date;
-    byte format;
-    int length;
-    struct tm tm = {0};
-    if (wc_GetDateInfo(der, n, &date, &format, &length) != 0 ||
-        wc_GetDateAsCalendarTime(date, length, format, &tm) != 0)
-        return false;
-    *out = timegm(&tm);
-    return true;
-}
-
-static void warn_date(const char *path, const char *what, time_t when, const char *hint)
-{
-    char day[32];
-    struct tm tm;
-    gmtime_r(&when, &tm);
-    strftime(day, sizeof(day), "%Y-%m-%dT%H:%M:%SZ", &tm);
-    log_event(LOG_WARN, "tls.certificate", LF_STR("file", path), LF_STR("reason", what), LF_STR("date", day),
-              LF_STR("hint", hint));
-}
-
-static void check_dates(const DecodedCert *d, const char *path)
-{
-    time_t now = time(NULL);
-    time_t from, until;
-    if (d->beforeDate == NULL || d->afterDate == NULL || !calendar_time(d->beforeDate, d->beforeDateLen, &from) ||
-        !calendar_time(d->afterDate, d->afterDateLen, &until))
-        return;
-    if (until < now)
-        warn_date(path, "the certificate has expired: clients will refuse it", until,
-                  "renew it, or make a new one with `sotto cert init DIR --force`");
-    else if (from > now)
-        warn_date(path, "the certificate is not valid yet: clients will refuse it", from,
-                  "check this machine's clock, then the certificate");
-}
-
-/* wolfSSL takes what it can parse; this finds out what it is. False: no certificate in the file. */
-static bool look_at_certificate(struct tls_context *c, const struct pem_file *f, const char *path)
-{
-    struct bytes pem = pem_block(f, "CERTIFICATE");
-    DerBuffer *der = NULL;
-    if (pem.n == 0 || wc_PemToDer(pem.p, (long)pem.n, CERT_TYPE, &der, NULL, NULL, NULL) != 0) {
-        wc_FreeDer(&der);
-        return false;
-    }
-    DecodedCert *d = mem_alloc(sizeof(*d));
-    wc_InitDecodedCert(d, der->buffer, der->length, NULL);
-    bool ok = wc_ParseCert(d, CERT_TYPE, NO_VERIFY, NULL) == 0;
-    if (ok) {
-        c->is_rsa = d->keyOID == RSAk || d->keyOID == RSAPSSk;
-        check_dates(d, path);
-    }
-    wc_FreeDecodedCert(d);
-    mem_free(d);
-    wc_FreeDer(&der);
-    return ok;
 }
 
 /* ---- Steps of making ---- */
 
-static bool load_certificate(struct tls_context *c, const struct tls_settings *s, struct tls_complaint *wrong)
+static bool is_possible(const struct tls_settings *s, struct tls_complaint *wrong)
 {
-    struct pem_file cert, chain = {0};
-    bool ok = false;
-    wrong->setting = "cert";
-    if (!pem_file_read(&cert, s->cert, wrong->text, wrong->cap))
-        return false;
-    if (!look_at_certificate(c, &cert, s->cert)) {
-        snprintf(wrong->text, wrong->cap,
-                 "%s holds no certificate: it must be a PEM file with -----BEGIN CERTIFICATE-----", s->cert);
-        goto out;
-    }
-    if (s->chain != NULL) {
-        wrong->setting = "chain";
-        if (!pem_file_read(&chain, s->chain, wrong->text, wrong->cap))
-            goto out;
-        if (pem_block(&chain, "CERTIFICATE").n == 0) {
-            snprintf(wrong->text, wrong->cap,
-                     "%s holds no certificate: leave chain out where there are no intermediates", s->chain);
-            goto out;
-        }
-        pem_file_append(&cert, &chain);
-    }
-    ok = wolfSSL_CTX_use_certificate_chain_buffer(c->native, (const unsigned char *)cert.p, (long)cert.n) ==
-         WOLFSSL_SUCCESS;
-    if (!ok)
-        snprintf(wrong->text, wrong->cap,
-                 "%s can't be used: wolfSSL does not understand a certificate in it (damaged?)",
-                 s->chain != NULL ? s->chain : s->cert);
-out:
-    pem_file_free(&cert);
-    pem_file_free(&chain);
-    return ok;
-}
-
-static bool holds_encrypted_key(const struct pem_file *f)
-{
-    return pem_block(f, "ENCRYPTED PRIVATE KEY").n > 0 || strstr(f->p, "Proc-Type: 4,ENCRYPTED") != NULL;
-}
-
-static bool load_key(struct tls_context *c, const struct tls_settings *s, struct tls_complaint *wrong)
-{
-    struct pem_file key;
-    wrong->setting = "key";
-    if (!pem_file_read(&key, s->key, wrong->text, wrong->cap))
-        return false;
-    struct bytes pem = pem_block(&key, "PRIVATE KEY");
-    bool ok = false;
-    if (pem.n == 0)
-        snprintf(wrong->text, wrong->cap,
-                 "%s holds no private key: it must be a PEM file with -----BEGIN PRIVATE KEY-----", s->key);
-    else if (holds_encrypted_key(&key))
-        snprintf(wrong->text, wrong->cap,
-                 "%s is locked with a passphrase, which is not supported yet: unlock it with openssl pkey -in %s -out "
-                 "NEW.key",
-                 s->key, s->key);
-    else if (wolfSSL_CTX_use_PrivateKey_buffer(c->native, pem.p, (long)pem.n, WOLFSSL_FILETYPE_PEM) !=
-                 WOLFSSL_SUCCESS ||
-             wolfSSL_CTX_check_private_key(c->native) != WOLFSSL_SUCCESS)
-        snprintf(wrong->text, wrong->cap,
-                 "%s is not the key of the certificate %s, or no RSA or EC key: name the pair that belongs together",
-                 s->key, s->cert);
-    else
-        ok = true;
-    pem_file_free(&key);
-    return ok;
-}
-
-static bool set_suites(struct tls_context *c, const struct tls_settings *s, char list[SUITE_LIST_MAX],
-                       struct tls_complaint *wrong)
-{
-    wrong->setting = "ciphers";
-    if (!tls_suites_list(s, list, wrong->text, wrong->cap))
-        return false;
-    if (list[0] != '\0' && wolfSSL_CTX_set_cipher_list(c->native, list) == WOLFSSL_SUCCESS)
+    wrong->setting = "min_version";
+    if (s->min_version <= s->max_version)
         return true;
-    snprintf(wrong->text, wrong->cap, "this build of wolfSSL takes none of the suites %s", list);
+    snprintf(wrong->text, wrong->cap, "min_version is newer than max_version: no client could connect");
     return false;
 }
 
-static bool make_native(struct tls_context *c, const struct tls_settings *s, struct tls_complaint *wrong)
+static bool make_native(WOLFSSL_CTX **native, const struct tls_settings *s, struct tls_complaint *wrong)
 {
-    wrong->setting = "min_version";
-    if (s->min_version > s->max_version) {
-        snprintf(wrong->text, wrong->cap, "min_version is newer than max_version: no client could connect");
-        return false;
-    }
-    c->min_version = s->min_version;
-    c->max_version = s->max_version;
-    c->native = wolfSSL_CTX_new(s->max_version == TLS_1_2   ? wolfTLSv1_2_server_method()
-                                : s->min_version == TLS_1_3 ? wolfTLSv1_3_server_method()
-                                                            : wolfSSLv23_server_method());
+    *native = wolfSSL_CTX_new(s->max_version == TLS_1_2   ? wolfTLSv1_2_server_method()
+                              : s->min_version == TLS_1_3 ? wolfTLSv1_3_server_method()
+                                                          : wolfSSLv23_server_method());
     wrong->setting = NULL;
-    if (c->native == NULL) {
+    if (*native == NULL) {
         snprintf(wrong->text, wrong->cap, "wolfSSL can't make a context: there is no memory");
         return false;
     }
     if (tls_aes_device() != INVALID_DEVID)
-        wolfSSL_CTX_SetDevId(c->native, tls_aes_device());
-    if (s->min_version != s->max_version && wolfSSL_CTX_SetMinVersion(c->native, WOLFSSL_TLSV1_2) != WOLFSSL_SUCCESS) {
+        wolfSSL_CTX_SetDevId(*native, tls_aes_device());
+    if (s->min_version != s->max_version && wolfSSL_CTX_SetMinVersion(*native, WOLFSSL_TLSV1_2) != WOLFSSL_SUCCESS) {
         snprintf(wrong->text, wrong->cap, "this build of wolfSSL has no TLS 1.2");
         return false;
     }
     return true;
+}
+
+static bool set_suites(WOLFSSL_CTX *native, const char *list, struct tls_complaint *wrong)
+{
+    wrong->setting = "ciphers";
+    if (list[0] != '\0' && wolfSSL_CTX_set_cipher_list(native, list) == WOLFSSL_SUCCESS)
+        return true;
+    snprintf(wrong->text, wrong->cap, "this build of wolfSSL takes none of the suites %s", list);
+    return false;
 }
 
 /* Who offers the hybrid one wants it: it keeps today's secrets from tomorrow's quantum computers, and costs 10 us. */
@@ -301,11 +216,12 @@ static void set_fixed(WOLFSSL_CTX *native)
     wolfSSL_CTX_SetIOSend(native, tls_give_cipher);
 }
 
-static bool set_tickets(struct tls_context *c, const struct tls_settings *s, struct tls_complaint *wrong)
+static bool set_tickets(WOLFSSL_CTX *native, struct tls_context *c, const struct tls_settings *s,
+                        struct tls_complaint *wrong)
 {
     /* A ticket would let somebody in without the certificate or key that was asked for, and without a name. */
     if (s->tickets == NULL || tls_auth_is_wanted(s)) {
-        tls_tickets_apply(c->native, NULL);
+        tls_tickets_apply(native, NULL);
         return true;
     }
     c->tickets.keys = s->tickets;
@@ -315,30 +231,62 @@ static bool set_tickets(struct tls_context *c, const struct tls_settings *s, str
         snprintf(wrong->text, wrong->cap, "wolfSSL can't hash");
         return false;
     }
-    tls_tickets_apply(c->native, &c->tickets);
+    tls_tickets_apply(native, &c->tickets);
     return true;
+}
+
+/* Fills the i-th pair. */
+static bool make_pair(struct tls_context *c, size_t i, const struct tls_settings *s, const char *list,
+                      struct tls_complaint *wrong)
+{
+    struct tls_pair *p = &c->pairs.v[i];
+    if (!make_native(&p->native, s, wrong) || !set_suites(p->native, list, wrong))
+        return false;
+    set_fixed(p->native);
+    if (!set_tickets(p->native, c, s, wrong))
+        return false;
+    if (s->pairs_n == 0)
+        return true;
+    if (!tls_pair_load(p, &s->pairs[i], wrong))
+        return false;
+    p->kin = tls_pair_is_kin(p, &c->pairs.v[0]);
+    return true;
+}
+
+static bool make_all(struct tls_context *c, const struct tls_settings *s, struct tls_complaint *wrong)
+{
+    char list[SUITE_LIST_MAX];
+    if (!is_possible(s, wrong))
+        return false;
+    wrong->setting = "ciphers";
+    if (!tls_suites_list(s, list, wrong->text, wrong->cap))
+        return false;
+    c->suites = tls_suites_bits(list);
+    for (size_t i = 0; i < c->pairs.n; i++) {
+        if (!make_pair(c, i, s, list, wrong))
+            return false;
+    }
+    if (tls_auth_is_wanted(s))
+        c->auth = tls_auth_new(&c->pairs, s, tls_suites_for_keys(list), wrong);
+    return c->auth != NULL || !tls_auth_is_wanted(s);
 }
 
 struct tls_context *tls_context_new(const struct tls_settings *s, char *err, size_t err_cap, const char **setting)
 {
-    assert((s->cert != NULL && s->key != NULL) || s->psk_file != NULL);
+    assert(s->pairs_n > 0 || s->psk_file != NULL);
     assert(s->client_cert == TLS_CLIENT_CERT_NONE || s->client_ca != NULL);
     struct tls_complaint wrong = {err, err_cap, NULL};
-    char list[SUITE_LIST_MAX];
     struct tls_context *c = mem_alloc(sizeof(*c));
     atomic_init(&c->refs, 1);
-    bool ok = make_native(c, s, &wrong) && set_suites(c, s, list, &wrong);
-    if (ok) {
-        set_fixed(c->native);
-        ok = set_tickets(c, s, &wrong) &&
-             (s->cert == NULL || (load_certificate(c, s, &wrong) && load_key(c, s, &wrong)));
-    }
-    if (ok && tls_auth_is_wanted(s)) {
-        c->auth = tls_auth_new(c->native, s, tls_suites_for_keys(list), &wrong);
-        ok = c->auth != NULL;
-    }
-    if (ok)
+    c->min_version = s->min_version;
+    c->max_version = s->max_version;
+    c->keylog = s->keylog != NULL ? tls_keylog_ref(s->keylog) : NULL;
+    c->pairs.n = s->pairs_n > 0 ? s->pairs_n : 1;
+    c->pairs.v = mem_alloc(c->pairs.n * sizeof(*c->pairs.v));
+    if (make_all(c, s, &wrong)) {
+        tls_warnings_find(&c->warnings, c);
         return c;
+    }
     if (setting != NULL)
         *setting = wrong.setting;
     tls_context_unref(c);

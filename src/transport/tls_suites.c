@@ -34,24 +34,26 @@ struct suite {
     const char *iana; /* and OpenSSL's for TLS 1.3 */
     enum tls_version version;
     enum suite_kind kind;
+    uint16_t number;
     bool chacha;
 };
 
 static const struct suite suites[] = {
-    {"TLS13-AES128-GCM-SHA256", "TLS_AES_128_GCM_SHA256", TLS_1_3, FOR_ALL, false},
-    {"TLS13-AES256-GCM-SHA384", "TLS_AES_256_GCM_SHA384", TLS_1_3, FOR_ALL, false},
-    {"TLS13-CHACHA20-POLY1305-SHA256", "TLS_CHACHA20_POLY1305_SHA256", TLS_1_3, FOR_ALL, true},
-    {"ECDHE-ECDSA-AES128-GCM-SHA256", "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256", TLS_1_2, CERTIFICATE, false},
-    {"ECDHE-RSA-AES128-GCM-SHA256", "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256", TLS_1_2, CERTIFICATE, false},
-    {"ECDHE-ECDSA-AES256-GCM-SHA384", "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384", TLS_1_2, CERTIFICATE, false},
-    {"ECDHE-RSA-AES256-GCM-SHA384", "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384", TLS_1_2, CERTIFICATE, false},
-    {"ECDHE-ECDSA-CHACHA20-POLY1305", "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256", TLS_1_2, CERTIFICATE, true},
-    {"ECDHE-RSA-CHACHA20-POLY1305", "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256", TLS_1_2, CERTIFICATE, true},
-    {"ECDHE-PSK-AES128-GCM-SHA256", "TLS_ECDHE_PSK_WITH_AES_128_GCM_SHA256", TLS_1_2, KEY, false},
-    {"ECDHE-PSK-CHACHA20-POLY1305", "TLS_ECDHE_PSK_WITH_CHACHA20_POLY1305_SHA256", TLS_1_2, KEY, true},
-    {"PSK-AES128-GCM-SHA256", "TLS_PSK_WITH_AES_128_GCM_SHA256", TLS_1_2, PLAIN_KEY, false},
-    {"PSK-AES256-GCM-SHA384", "TLS_PSK_WITH_AES_256_GCM_SHA384", TLS_1_2, PLAIN_KEY, false},
-    {"PSK-CHACHA20-POLY1305", "TLS_PSK_WITH_CHACHA20_POLY1305_SHA256", TLS_1_2, PLAIN_KEY, true},
+    {"TLS13-AES128-GCM-SHA256", "TLS_AES_128_GCM_SHA256", TLS_1_3, FOR_ALL, 0x1301, false},
+    {"TLS13-AES256-GCM-SHA384", "TLS_AES_256_GCM_SHA384", TLS_1_3, FOR_ALL, 0x1302, false},
+    {"TLS13-CHACHA20-POLY1305-SHA256", "TLS_CHACHA20_POLY1305_SHA256", TLS_1_3, FOR_ALL, 0x1303, true},
+    {"ECDHE-ECDSA-AES128-GCM-SHA256", "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256", TLS_1_2, CERTIFICATE, 0xc02b, false},
+    {"ECDHE-RSA-AES128-GCM-SHA256", "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256", TLS_1_2, CERTIFICATE, 0xc02f, false},
+    {"ECDHE-ECDSA-AES256-GCM-SHA384", "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384", TLS_1_2, CERTIFICATE, 0xc02c, false},
+    {"ECDHE-RSA-AES256-GCM-SHA384", "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384", TLS_1_2, CERTIFICATE, 0xc030, false},
+    {"ECDHE-ECDSA-CHACHA20-POLY1305", "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256", TLS_1_2, CERTIFICATE, 0xcca9,
+     true},
+    {"ECDHE-RSA-CHACHA20-POLY1305", "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256", TLS_1_2, CERTIFICATE, 0xcca8, true},
+    {"ECDHE-PSK-AES128-GCM-SHA256", "TLS_ECDHE_PSK_WITH_AES_128_GCM_SHA256", TLS_1_2, KEY, 0xd001, false},
+    {"ECDHE-PSK-CHACHA20-POLY1305", "TLS_ECDHE_PSK_WITH_CHACHA20_POLY1305_SHA256", TLS_1_2, KEY, 0xccac, true},
+    {"PSK-AES128-GCM-SHA256", "TLS_PSK_WITH_AES_128_GCM_SHA256", TLS_1_2, PLAIN_KEY, 0x00a8, false},
+    {"PSK-AES256-GCM-SHA384", "TLS_PSK_WITH_AES_256_GCM_SHA384", TLS_1_2, PLAIN_KEY, 0x00a9, false},
+    {"PSK-CHACHA20-POLY1305", "TLS_PSK_WITH_CHACHA20_POLY1305_SHA256", TLS_1_2, PLAIN_KEY, 0xccab, true},
 };
 #define SUITES (sizeof(suites) / sizeof(suites[0]))
 
@@ -125,7 +127,7 @@ static void add(char out[SUITE_LIST_MAX], const struct suite *s)
 /* Has the listener something that goes with these suites? */
 static bool is_wanted(const struct tls_settings *s, enum suite_kind kind)
 {
-    return kind == FOR_ALL || (kind == CERTIFICATE ? s->cert != NULL : s->psk_file != NULL);
+    return kind == FOR_ALL || (kind == CERTIFICATE ? s->pairs_n > 0 : s->psk_file != NULL);
 }
 
 static void add_defaults(char out[SUITE_LIST_MAX], enum suite_kind kind)
@@ -207,4 +209,14 @@ const char *tls_suites_for_keys(const char *list)
             return with_sha256[i];
     }
     return NULL;
+}
+
+uint16_t tls_suites_bits(const char *list)
+{
+    uint16_t bits = 0;
+    for (size_t i = 0; i < SUITES; i++) {
+        if (has(list, suites[i].name))
+            bits |= client_hello_suite_bit(suites[i].number);
+    }
+    return bits;
 }

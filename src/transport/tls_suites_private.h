@@ -17,3 +17,5 @@
 bool tls_suites_list(const struct tls_settings *s, char out[SUITE_LIST_MAX], char *err, size_t err_cap);
 /* The TLS 1.3 suite of such a list that shared keys go with, static text; NULL: it has none with SHA-256. */
 const char *tls_suites_for_keys(const char *list);
+/* Which of our suites for certificates are in such a list: enum client_hello_ours. */
+uint16_t tls_suites_bits(const char *list);

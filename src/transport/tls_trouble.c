@@ -5,20 +5,15 @@
  * An alert from the peer says most, so it comes first; then what the first bytes were (plain MQTT or HTTP on the TLS
  * port are the commonest mistakes); then wolfSSL's error together with what the client had offered.
  */
-#include "tls_peer_private.h"
+#include "tls_trouble_private.h"
 
 #include <wolfssl/error-ssl.h>
 #include <wolfssl/wolfcrypt/error-crypt.h>
 
 #include <stdio.h>
 
-#define HINT_CA                                                                                                        \
-    "give the client this broker's ca.crt (mosquitto_sub --cafile ca.crt), and check that it connects by a "           \
-    "name or address that is in the server's certificate"
-#define HINT_OLD "update the client's TLS library: TLS 1.2 with ECDHE and AES-GCM or ChaCha20-Poly1305 is the least"
 #define HINT_PLAIN "turn TLS on in the client, or let it use the port without TLS (1883)"
-#define HINT_CLOCK                                                                                                     \
-    "check the clock of the client and the dates of the certificate (a device without a clock starts in 1970)"
+#define ALERT_ILLEGAL_PARAMETER 47
 
 struct alert {
     int code;
@@ -31,20 +26,20 @@ static const struct alert alerts[] = {
     {10, "unexpected message", NULL},
     {20, "bad record MAC", NULL},
     {21, "decryption failed", NULL},
-    {22, "record overflow", NULL},
+    {22, "record overflow", tls_hint_refused},
     {30, "decompression failure", NULL},
     {40, "handshake failure", HINT_OLD},
     {41, "no certificate", NULL},
-    {42, "bad certificate", HINT_CA},
+    {42, "bad certificate", tls_hint_refused},
     {43, "unsupported certificate", "give the server a certificate of a kind that the client knows (RSA-2048: all do)"},
     {44, "certificate revoked", "give the server a new certificate"},
-    {45, "certificate expired", HINT_CLOCK},
-    {46, "certificate unknown", HINT_CA},
+    {45, "certificate expired", tls_hint_refused},
+    {46, "certificate unknown", tls_hint_refused},
     {47, "illegal parameter", NULL},
-    {48, "unknown CA", HINT_CA},
+    {48, "unknown CA", tls_hint_refused},
     {49, "access denied", NULL},
     {50, "decode error", NULL},
-    {51, "decrypt error", HINT_CA},
+    {51, "decrypt error", tls_hint_refused},
     {60, "export restriction", NULL},
     {70, "protocol version", HINT_OLD},
     {71, "insufficient security", HINT_OLD},
@@ -55,7 +50,7 @@ static const struct alert alerts[] = {
     {109, "missing extension", NULL},
     {110, "unsupported extension", NULL},
     {111, "certificate unobtainable", NULL},
-    {112, "unrecognized name", NULL},
+    {112, "unrecognized name", tls_hint_refused},
     {113, "bad certificate status response", NULL},
     {115, "unknown PSK identity", NULL},
     {116, "certificate required", NULL},
@@ -97,17 +92,6 @@ static const char *wrong_protocol(const char *what, char *why, size_t cap)
     return what[0] == 'p' ? HINT_PLAIN : what[1] == 'n' ? HINT_OLD : "check which program uses this port";
 }
 
-static const char *too_old(const struct tls_trouble *f, char *why, size_t cap)
-{
-    const char *least = tls_context_min_version(f->context) == TLS_1_3 ? "TLS 1.3" : "TLS 1.2";
-    if (f->hello->version == 0)
-        snprintf(why, cap, "the client offers no version of TLS that this listener takes (%s or newer)", least);
-    else
-        snprintf(why, cap, "the client offers %s at most, this listener takes %s or newer",
-                 client_hello_version(f->hello->version), least);
-    return f->hello->version == 0x0303 ? "update the client, or set min_version = 1.2" : HINT_OLD;
-}
-
 static const char *damaged(char *why, size_t cap)
 {
     snprintf(why, cap, "a TLS record was damaged on its way, or forged");
@@ -125,51 +109,8 @@ static const char *wrong_version(const struct tls_trouble *f, char *why, size_t 
 {
     uint16_t least = tls_context_min_version(f->context) == TLS_1_3 ? 0x0304 : 0x0303;
     if (f->hello->version < least)
-        return too_old(f, why, cap);
+        return tls_trouble_too_old(f, why, cap);
     return f->answered ? damaged(why, cap) : not_understood(why, cap);
-}
-
-static const char *no_common_suite(const struct tls_trouble *f, char *why, size_t cap)
-{
-    unsigned offers = f->hello->offers;
-    bool rsa = tls_context_is_rsa(f->context);
-    unsigned fitting = rsa ? OFFER_ECDHE_RSA_AEAD : OFFER_ECDHE_ECDSA_AEAD;
-    unsigned other = rsa ? OFFER_ECDHE_ECDSA_AEAD : OFFER_ECDHE_RSA_AEAD;
-    if (f->hello->version == 0) {
-        snprintf(why, cap, "the client and this listener have no cipher suite in common");
-        return HINT_OLD;
-    }
-    if (offers == OFFER_TLS13 && tls_context_max_version(f->context) == TLS_1_2) {
-        snprintf(why, cap, "the client speaks TLS 1.3 only, this listener takes TLS 1.2 at most");
-        return "take max_version = 1.2 out of the listener, or let the client speak TLS 1.2";
-    }
-    if ((offers & (fitting | other | OFFER_TLS13)) == other) {
-        snprintf(why, cap, "the client takes %s certificates only, this listener has an %s one", rsa ? "ECDSA" : "RSA",
-                 rsa ? "RSA" : "ECDSA");
-        return rsa ? "give the listener an ECDSA certificate (server-ec.crt, server-ec.key)"
-                   : "give the listener an RSA certificate (server.crt, server.key)";
-    }
-    if (f->peer != NULL && f->peer->auth->keys_only) {
-        snprintf(why, cap, "the client and this listener have no cipher suite with a pre-shared key in common");
-        return TLS_HINT_KEY ", or the listener a certificate";
-    }
-    if ((offers & (fitting | other | OFFER_TLS13)) == 0 && (offers & OFFER_PSK) != 0 && f->peer != NULL &&
-        f->peer->auth->keys != NULL) {
-        snprintf(why, cap,
-                 "the client's suites with a pre-shared key are none that this listener takes (ECDHE-PSK or "
-                 "PSK with AES-GCM or ChaCha20-Poly1305)");
-        return "let the client take more suites; PSK without ECDHE is not in every build of wolfSSL (`sotto version`)";
-    }
-    if ((offers & (fitting | other | OFFER_TLS13)) == 0 && (offers & OFFER_PSK) != 0) {
-        snprintf(why, cap, "the client wants a pre-shared key, this listener has certificates");
-        return "give the client ca.crt instead of a key";
-    }
-    if ((offers & (fitting | other | OFFER_TLS13)) == 0) {
-        snprintf(why, cap, "the client offers old cipher suites only (static RSA, CBC or the like)");
-        return HINT_OLD;
-    }
-    snprintf(why, cap, "the client and this listener have no cipher suite or curve in common");
-    return "compare the listener's ciphers with the client's; it needs P-256, X25519 or P-384 too";
 }
 
 static const char *closed_early(const struct tls_trouble *f, char *why, size_t cap)
@@ -179,9 +120,13 @@ static const char *closed_early(const struct tls_trouble *f, char *why, size_t c
         snprintf(why, cap, "%s before it sent anything", how);
         return NULL;
     }
+    if (f->established) {
+        snprintf(why, cap, "%s after the TLS handshake, before its CONNECT (a health check does that, too)", how);
+        return tls_hint_refused;
+    }
     if (f->answered) {
         snprintf(why, cap, "%s during the TLS handshake, after it had seen the server's certificate", how);
-        return HINT_CA;
+        return tls_hint_refused;
     }
     snprintf(why, cap, "%s in the middle of its TLS hello", how);
     return NULL;
@@ -199,12 +144,12 @@ static const char *by_error(const struct tls_trouble *f, char *why, size_t cap)
     case KEY_SHARE_ERROR:
     case BAD_KEY_SHARE_DATA:
     case ECC_CURVE_ERROR:
-        return no_common_suite(f, why, cap);
+        return tls_trouble_nothing_in_common(f, why, cap);
     case PARSE_ERROR:
         /* 5.5.4 loses the alert by which a TLS 1.3 client refuses our certificate, and only says this. */
         if (f->answered) {
             snprintf(why, cap, "the client broke off the TLS handshake after it had seen the server's certificate");
-            return HINT_CA;
+            return tls_hint_refused;
         }
         return not_understood(why, cap);
     case BUFFER_ERROR:
@@ -221,6 +166,8 @@ static const char *by_error(const struct tls_trouble *f, char *why, size_t cap)
         snprintf(why, cap, "there is no memory for TLS");
         return "lower max_connections or max_queued_bytes";
     default:
+        if (!f->answered && !f->hello->read)
+            return not_understood(why, cap);
         break;
     }
     char text[WOLFSSL_MAX_ERROR_SZ];
@@ -229,19 +176,59 @@ static const char *by_error(const struct tls_trouble *f, char *why, size_t cap)
     return NULL;
 }
 
-const char *tls_trouble_in_words(const struct tls_trouble *f, char *why, size_t cap)
+static const char *too_late(const struct tls_trouble *f, char *why, size_t cap)
 {
-    const struct alert *a = f->alert_received >= 0 ? find_alert(f->alert_received) : NULL;
-    if (f->alert_received >= 0) {
-        snprintf(why, cap, "the client sent the TLS alert \"%s\" (%d)", tls_alert_in_words(f->alert_received),
-                 f->alert_received);
-        return a != NULL ? a->hint : NULL;
+    if (f->hello->first_n == 0) {
+        snprintf(why, cap, "nothing came from the client within connect_timeout");
+        return "a client without TLS that waits, a port scan, or a firewall on the way: check what connects here";
     }
-    const char *foreign = foreign_protocol(f->hello);
+    if (!f->answered) {
+        snprintf(why, cap, "the client's TLS hello was not complete within connect_timeout");
+        return "check the way between client and broker: large packets get lost (MTU), or the client hangs";
+    }
+    snprintf(why, cap,
+             "the client did not go on with the TLS handshake within connect_timeout, after it had seen the "
+             "server's certificate");
+    return "a slow device may need seconds for it: raise connect_timeout; else look at the client's log, and whether "
+           "large "
+           "packets get lost on the way (MTU)";
+}
+
+static const char *by_alert(const struct tls_trouble *f, char *why, size_t cap)
+{
+    const struct alert *a = find_alert(f->alert_received);
+    /* wolfSSL asks for a group that was not offered, and the client says that this is wrong. */
+    const char *hint = f->alert_received == ALERT_ILLEGAL_PARAMETER ? tls_trouble_no_group(f, why, cap) : NULL;
+    if (hint != NULL)
+        return hint;
+    snprintf(why, cap, "the client sent the TLS alert \"%s\" (%d)%s", tls_alert_in_words(f->alert_received),
+             f->alert_received, f->established ? " after the TLS handshake, before its CONNECT" : "");
+    return a != NULL ? a->hint : NULL;
+}
+
+static const char *in_words(const struct tls_trouble *f, char *why, size_t cap)
+{
+    const char *foreign = foreign_protocol(f->hello), *hint;
+    if (f->late)
+        return too_late(f, why, cap);
+    if (f->alert_received >= 0)
+        return by_alert(f, why, cap);
     if (foreign != NULL && !f->answered)
         return wrong_protocol(foreign, why, cap);
-    const char *hint;
     if (f->error != 0 && tls_peer_in_words(f, why, cap, &hint))
         return hint;
+    if (f->error != 0 && !f->answered && f->hello->fragment == HELLO_FRAGMENT_BROKEN) {
+        snprintf(why, cap, "the client asks for a maximum fragment length that does not exist");
+        return "set 512, 1024, 2048 or 4096 in the client, or leave the extension out";
+    }
     return f->error == 0 ? closed_early(f, why, cap) : by_error(f, why, cap);
+}
+
+void tls_trouble_in_words(const struct tls_trouble *f, char why[TLS_WORDS], char hint[TLS_WORDS])
+{
+    const char *text = in_words(f, why, TLS_WORDS);
+    if (text == tls_hint_refused)
+        tls_refused_hint(f, hint);
+    else
+        snprintf(hint, TLS_WORDS, "%s", text != NULL ? text : "");
 }

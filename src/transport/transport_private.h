@@ -42,6 +42,8 @@ int stream_fail(struct transport *t, int uv_error);
 /* Work from the next turn on, until stream_unkick. */
 void stream_kick(struct transport *t);
 void stream_unkick(struct transport *t);
+/* The address of ours that the peer connected to, without a port; "" for a unix socket. */
+void stream_local(const struct transport *t, char *out, size_t cap);
 void stream_pause(struct transport *t);
 void stream_resume(struct transport *t);
 
@@ -65,6 +67,9 @@ bool tls_holds(const struct transport *t);
 /* Between two calls nothing may point into the loop's read buffer. False without memory. */
 bool tls_leave(struct transport *t);
 enum transport_proof tls_user(const struct tls *s, struct bytes *user);
+/* See transport_explain_delay and transport_offer. */
+void tls_explain_delay(const struct transport *t, char *why, size_t why_cap, char *hint, size_t hint_cap);
+void tls_offer(const struct tls *s, char *offered, size_t offered_cap, char *allowed, size_t allowed_cap);
 void tls_describe(const struct tls *s, char *out, size_t cap);
 size_t tls_unsent(const struct tls *s);
 /* Input is being worked through further up the stack. */

@@ -21,14 +21,18 @@ struct config_listener {
     uint16_t port;    /* 0: the default of plain (1883) or TLS (8883) */
     uint8_t versions; /* bit 1 << enum proto */
     bool tls, anonymous;
-    char *cert, *key, *chain, *ciphers; /* paths made absolute against the file's directory; NULL when absent */
-    char *client_ca, *crl, *psk_file;   /* paths as well */
+    /* Paths are made absolute against the file's directory; NULL when absent. */
+    struct tls_pair_files *pairs; /* each of cert, key, chain and key_passphrase_file, ours to free */
+    unsigned *pair_lines;         /* where each begins; 0: in no file */
+    size_t pairs_n;
+    char *ciphers;
+    char *client_ca, *crl, *psk_file; /* paths as well */
     enum tls_client_cert client_cert;
     enum tls_client_cert_user client_cert_user;
     enum auth_password password; /* besides what a certificate or shared key has shown */
     enum tls_version min_version, max_version;
     uint32_t ticket_lifetime; /* seconds; 0: no tickets */
-    unsigned line; /* of its section */
+    unsigned line;            /* of its section */
 };
 
 struct config {
@@ -39,6 +43,7 @@ struct config {
     enum durability durability;
     uint64_t flush_interval, retained_flush; /* ms */
     struct log_config log;
+    char *tls_keylog; /* path, or NULL */
     bool anonymous;
     char *users; /* path, or NULL */
     struct limits limits;

@@ -17,6 +17,11 @@
 /* Called once, before server_run. May set config->users. Says in the log what was made. 0, or -1 with one line in err.
  */
 int first_start(struct config *config, char *err, size_t err_cap);
+/*
+ * Where somebody has put an own server.crt (or server-ec.crt) into the data directory before the first start, we have
+ * no CA to make the other pair from: it is taken out of the listener that names both. Returns how many were.
+ */
+size_t first_start_leave_out(struct config *config);
 /* The file that a configuration is read from where none is named: /etc/sotto/sotto.ini; else the one that a package or
  * an image brings, /usr/share/sotto/sotto.ini; or NULL: the built-in default. A file that is there but can't be read
  * counts as there. */

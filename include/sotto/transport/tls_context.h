@@ -26,15 +26,25 @@ enum tls_client_cert_user {
     TLS_CLIENT_CERT_USER_SPKI /* base64url of the SHA-256 of SubjectPublicKeyInfo */
 };
 
+/* A certificate of the server's: PEM files. */
+struct tls_pair_files {
+    const char *cert, *key;
+    const char *chain;               /* intermediates, or NULL (fullchain.pem in cert, or none needed) */
+    const char *key_passphrase_file; /* its first line opens the key; or NULL */
+};
+
+struct tls_keylog;
+
 struct tls_settings {
-    const char *cert, *key; /* PEM files; both NULL: psk_file alone */
-    const char *chain;      /* PEM file of intermediates, or NULL (fullchain.pem in cert, or none needed) */
+    const struct tls_pair_files *pairs; /* the first is the default */
+    size_t pairs_n;                     /* 0: psk_file alone */
     enum tls_version min_version, max_version;
     const char *ciphers;         /* colon-separated, OpenSSL's or IANA's names; NULL or "": ours */
     struct tls_tickets *tickets; /* what session tickets are sealed with; NULL (and where clients show certificates or
                                     shared keys): none are given, all are refused */
     uint32_t ticket_lifetime;    /* seconds, over 0 with tickets */
     const char *policy;          /* with tickets: what they are bound to, at least the listener's name */
+    struct tls_keylog *keylog;   /* or NULL; a reference of its own is taken */
     enum tls_client_cert client_cert;
     enum tls_client_cert_user client_cert_user;
     const char *client_ca; /* PEM or DER; needed with client_cert, else not looked at */
@@ -53,6 +63,15 @@ void tls_thread_fini(void);
  * fault: *setting = the name of its field, or NULL.
  */
 struct tls_context *tls_context_new(const struct tls_settings *s, char *err, size_t err_cap, const char **setting);
+/* What works, and will trouble some clients all the same. */
+struct tls_warning {
+    const char *setting; /* the name of a field, static */
+    const char *file;    /* or NULL */
+    const char *reason, *hint;
+};
+
+/* Views into c. */
+size_t tls_context_warnings(const struct tls_context *c, const struct tls_warning **v);
 struct tls_context *tls_context_ref(struct tls_context *c);
 /* NULL is fine. */
 void tls_context_unref(struct tls_context *c);

@@ -43,7 +43,7 @@ struct transport_events {
     void (*drained)(void *owner);
     /* The peer closed (why NULL), or an error in words (connection reset, TLS failure with its cause). Nothing more
      * comes; the owner calls transport_close. hint: what to do about it, or NULL. during_handshake: the TLS handshake
-     * was not complete. */
+     * was not complete, or nothing came after it (transport_offer says more then). */
     void (*ended)(void *owner, const char *why, const char *hint, bool during_handshake);
     /* After transport_close: the memory of t is gone now. */
     void (*closed)(void *owner);
@@ -88,5 +88,12 @@ enum transport_proof { TRANSPORT_NO_PROOF, TRANSPORT_CERTIFICATE, TRANSPORT_SHAR
  */
 enum transport_proof transport_user(const struct transport *t, struct bytes *user);
 
+/*
+ * For the log, while the TLS handshake isn't done, or nothing has come after it. offered: what the peer offered, as one
+ * line, "" where it has not said it; allowed: what the listener takes; both are cut to size, "" without TLS.
+ */
+void transport_offer(const struct transport *t, char *offered, size_t offered_cap, char *allowed, size_t allowed_cap);
+/* Why the handshake takes so long that it is given up, and what to do about it. */
+void transport_explain_delay(const struct transport *t, char *why, size_t why_cap, char *hint, size_t hint_cap);
 /* "TLSv1.3 TLS13-AES128-GCM-SHA256", or "plain"; into a buffer of the caller. */
 void transport_describe(const struct transport *t, char *out, size_t cap);

@@ -125,6 +125,14 @@ static const struct {
     {"[auth]\nanonymous = off\n[listener.a]\n[listener.b]\nport = 1\n", "c:1: [auth] anonymous: is off, and"},
     {OPEN "anonymous = off\n", "c:4: [listener.a] anonymous: is off, and [auth] users names no file"},
     /* A refused value brings no second error. */
+    /* Certificates come in groups. */
+    {OPEN "tls = on\ncert = a\nkey = b\nkey = c\n",
+     "c:7: [listener.a] key: the certificate of line 5 has that already; each certificate begins with its cert"},
+    {OPEN "tls = on\ncert = a\ncert = b\nkey = c\n", "c:3: [listener.a] key: missing; tls = on needs"},
+    {OPEN "tls = on\ncert = a\nkey = b\ncert = c\nchain = d\n", "c:7: [listener.a] key: missing; tls = on needs"},
+    {OPEN "tls = on\nkey = a\nkey = b\ncert = c\n",
+     "c:6: [listener.a] key: the certificate of line 5 has that already"},
+    {OPEN "key_passphrase_file = x\n", "] key_passphrase_file: without function while tls is off"},
     {OPEN "tls = on\ncert = x ; y\nkey = z\n", "c:5: [listener.a] cert: white space"},
     {OPEN "tls = yes\ncert = x\nkey = z\n", "c:4: [listener.a] tls: 'yes' is not a value"},
     {OPEN "[listener.b]\nport = x\n", "c:5: [listener.b] port: 'x' is not a value"},
@@ -212,7 +220,7 @@ static void defaults_are_those_of_the_contract(void **state)
     assert_int_equal(l->versions, 1 << PROTO_31 | 1 << PROTO_311 | 1 << PROTO_5);
     assert_int_equal(l->line, 3);
     assert_false(l->tls || l->anonymous);
-    assert_true(l->cert == NULL && l->key == NULL && l->chain == NULL && l->ciphers == NULL);
+    assert_true(l->pairs_n == 0 && l->ciphers == NULL);
     config_free(c);
 }
 
@@ -253,6 +261,26 @@ static void values_arrive_whole(void **state)
     config_free(c);
 }
 
+static void certificates_come_in_groups(void **state)
+{
+    struct config *c = good(
+        "[auth]\nanonymous = on\n[listener.a]\ntls = on\nchain =\nkey = k1\ncert = c1\n"
+        "chain = h1\ncert = c2\nkey_passphrase_file = p2\nkey = k2\n");
+    (void)state;
+    const struct tls_pair_files *p = c->listeners[0].pairs;
+    struct tls_settings s = config_tls_settings(&c->listeners[0]);
+    assert_true(s.pairs == p && s.pairs_n == 2);
+    assert_string_equal(p[0].cert, "/nowhere/c1");
+    assert_string_equal(p[0].key, "/nowhere/k1");
+    assert_string_equal(p[0].chain, "/nowhere/h1");
+    assert_null(p[0].key_passphrase_file);
+    assert_string_equal(p[1].cert, "/nowhere/c2");
+    assert_string_equal(p[1].key, "/nowhere/k2");
+    assert_null(p[1].chain);
+    assert_string_equal(p[1].key_passphrase_file, "/nowhere/p2");
+    config_free(c);
+}
+
 static void listeners_know_who_clients_are(void **state)
 {
     struct config *c = good(
@@ -269,7 +297,7 @@ static void listeners_know_who_clients_are(void **state)
     assert_int_equal(l[0].password, AUTH_PASSWORD_NONE);
     s = config_tls_settings(&l[1]);
     assert_string_equal(s.psk_file, "/nowhere/p");
-    assert_null(s.cert);
+    assert_int_equal(s.pairs_n, 0);
     assert_int_equal(l[1].password, AUTH_PASSWORD_REQUIRED);
     assert_int_equal(l[2].password, AUTH_PASSWORD_OPTIONAL);
     assert_int_equal(l[2].client_cert, TLS_CLIENT_CERT_NONE);
@@ -291,9 +319,9 @@ static void listeners_keep_to_themselves(void **state)
     assert_false(l[0].anonymous);
     assert_true(l[1].anonymous && l[1].tls); /* [auth] stands behind it and holds all the same */
     assert_int_equal(l[1].port, 8883);
-    assert_string_equal(l[1].cert, "/nowhere/../c");
-    assert_string_equal(l[1].key, "/k");
-    assert_string_equal(l[1].chain, "/nowhere/h");
+    assert_string_equal(l[1].pairs[0].cert, "/nowhere/../c");
+    assert_string_equal(l[1].pairs[0].key, "/k");
+    assert_string_equal(l[1].pairs[0].chain, "/nowhere/h");
     assert_int_equal(l[1].min_version, TLS_1_3);
     assert_int_equal(l[1].max_version, TLS_1_3);
     assert_null(l[1].ciphers);
@@ -323,6 +351,33 @@ static void the_sample_is_right(void **state)
     config_free(c);
 }
 
+/* Each indented block of the page that begins with a section, all of them at once. */
+static void what_the_documents_show_is_right(void **state)
+{
+    char path[512], line[512], text[8192] = "[auth]\nanonymous = on\nusers = u\n";
+    struct lines l = {.text = ""};
+    size_t n = strlen(text);
+    bool block = false;
+    (void)state;
+    snprintf(path, sizeof path, "%s/docs/tls.md", getenv("SOTTO_SOURCE"));
+    FILE *f = fopen(path, "r");
+    assert_non_null(f);
+    while (fgets(line, sizeof line, f) != NULL) {
+        bool indented = strncmp(line, "    ", 4) == 0;
+        block = indented && (block || strncmp(line + 4, "[listener.", 10) == 0);
+        if (block)
+            n += (size_t)snprintf(text + n, sizeof text - n, "%s", line + 4);
+    }
+    fclose(f);
+    struct config *c = config_parse("/nowhere/c", bytes_str(text), collect, &l);
+    assert_string_equal(l.text, "");
+    assert_non_null(c);
+    assert_true(c->listeners_n >= 3);
+    assert_int_equal(c->listeners[0].pairs_n, 2);
+    assert_string_equal(c->listeners[1].pairs[1].key_passphrase_file, "/etc/ssl/passphrase");
+    config_free(c);
+}
+
 static void a_file_that_is_not_there_is_an_error(void **state)
 {
     struct lines l = {.text = ""};
@@ -345,7 +400,8 @@ static void without_configuration_only_this_machine_is_served(void **state)
         assert_true(l->anonymous);
         assert_int_equal(l->port, l->tls ? 8883 : 1883);
         if (l->tls)
-            assert_string_equal(l->cert, "/data/server.crt");
+            assert_true(l->pairs_n == 2 && strcmp(l->pairs[0].cert, "/data/server.crt") == 0 &&
+                        strcmp(l->pairs[1].key, "/data/server-ec.key") == 0);
     }
     assert_int_equal(c->limits.max_inflight, 20);
     config_free(c);
@@ -357,9 +413,11 @@ int main(void)
         cmocka_unit_test(every_fault_has_its_line_and_words),
         cmocka_unit_test(defaults_are_those_of_the_contract),
         cmocka_unit_test(values_arrive_whole),
+        cmocka_unit_test(certificates_come_in_groups),
         cmocka_unit_test(listeners_know_who_clients_are),
         cmocka_unit_test(listeners_keep_to_themselves),
         cmocka_unit_test(the_sample_is_right),
+        cmocka_unit_test(what_the_documents_show_is_right),
         cmocka_unit_test(a_file_that_is_not_there_is_an_error),
         cmocka_unit_test(without_configuration_only_this_machine_is_served),
     };

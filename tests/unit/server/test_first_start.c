@@ -283,6 +283,41 @@ static void what_lies_in_the_data_directory_is_made(void **state)
     config_free(c);
 }
 
+/* Both pairs are named, and somebody's own stands in place of one. */
+static void a_pair_of_somebody_else_stays_alone(void **state)
+{
+    struct rig *r = *state;
+    char err[512] = "";
+    static const char both[] =
+        "[listener.b]\naddress = 127.0.0.1\ntls = on\ncert = here/certs/server.crt\n"
+        "key = here/certs/server.key\ncert = here/certs/server-ec.crt\n"
+        "key = here/certs/server-ec.key\n[auth]\nanonymous = on\n[broker]\ndata_dir = here\n";
+    unsetenv("SOTTO_DATA");
+    struct config *c = config_parse(in(r, "sotto.ini"), bytes_str(both), ignore, NULL);
+    assert_non_null(c);
+    assert_int_equal(first_start_leave_out(c), 0); /* both are to be made */
+    if (first_start(c, err, sizeof err) != 0)
+        fail_msg("%s", err);
+    assert_int_equal(c->listeners[0].pairs_n, 2);
+    assert_int_equal(first_start_leave_out(c), 0); /* both are there */
+    assert_int_equal(unlink(in(r, "here/certs/server-ec.key")), 0);
+    assert_int_equal(first_start_leave_out(c), 0); /* half of it is somebody's mistake */
+    assert_int_equal(unlink(in(r, "here/certs/server-ec.crt")), 0);
+    assert_int_equal(first_start(c, err, sizeof err), 0);
+    assert_int_equal(c->listeners[0].pairs_n, 1);
+    assert_non_null(strstr(c->listeners[0].pairs[0].cert, "/server.crt"));
+    config_free(c);
+    c = config_parse(in(r, "sotto.ini"), bytes_str(both), ignore, NULL);
+    assert_int_equal(link(c->listeners[0].pairs[0].cert, c->listeners[0].pairs[1].cert), 0);
+    assert_int_equal(link(c->listeners[0].pairs[0].key, c->listeners[0].pairs[1].key), 0);
+    assert_int_equal(unlink(c->listeners[0].pairs[0].cert), 0);
+    assert_int_equal(unlink(c->listeners[0].pairs[0].key), 0);
+    assert_int_equal(first_start_leave_out(c), 1);
+    assert_int_equal(c->listeners[0].pairs_n, 1);
+    assert_non_null(strstr(c->listeners[0].pairs[0].key, "/server-ec.key"));
+    config_free(c);
+}
+
 static void the_environment_moves_the_data_directory(void **state)
 {
     struct rig *r = *state;
@@ -293,9 +328,9 @@ static void the_environment_moves_the_data_directory(void **state)
     snprintf(wanted, sizeof wanted, "%s/users/users.ini", r->data);
     assert_string_equal(c->users, wanted);
     snprintf(wanted, sizeof wanted, "%s/certs/server.crt", r->data);
-    assert_string_equal(c->listeners[0].cert, wanted);
+    assert_string_equal(c->listeners[0].pairs[0].cert, wanted);
     snprintf(wanted, sizeof wanted, "%s/certs/server.key", r->data);
-    assert_string_equal(c->listeners[0].key, wanted);
+    assert_string_equal(c->listeners[0].pairs[0].key, wanted);
     config_free(c);
     c = configured(r, "users = elsewhere.ini\n");
     environment_apply(c);
@@ -380,6 +415,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_user_without_a_place_or_a_password_is_an_error, setup, teardown),
         cmocka_unit_test_setup_teardown(an_account_needs_a_name_and_a_password, setup, teardown),
         cmocka_unit_test_setup_teardown(what_lies_in_the_data_directory_is_made, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_pair_of_somebody_else_stays_alone, setup, teardown),
         cmocka_unit_test_setup_teardown(the_environment_moves_the_data_directory, setup, teardown),
         cmocka_unit_test_setup_teardown(a_path_is_inside_or_not, setup, teardown),
         cmocka_unit_test_setup_teardown(a_fresh_folder_is_handed_over, setup, teardown),

@@ -327,11 +327,9 @@ struct tls_context *context(bool ec, enum tls_version min, enum tls_version max,
 {
     char err[400] = "";
     const char *setting = NULL;
-    struct tls_settings s = {.cert = cert_path(ec ? "server-ec.crt" : "server.crt"),
-                             .key = cert_path(ec ? "server-ec.key" : "server.key"),
-                             .min_version = min,
-                             .max_version = max,
-                             .ciphers = ciphers};
+    struct tls_pair_files pair = {.cert = cert_path(ec ? "server-ec.crt" : "server.crt"),
+                                  .key = cert_path(ec ? "server-ec.key" : "server.key")};
+    struct tls_settings s = {.pairs = &pair, .pairs_n = 1, .min_version = min, .max_version = max, .ciphers = ciphers};
     struct tls_context *c = tls_context_new(&s, err, sizeof(err), &setting);
     if (c == NULL)
         fail_msg("%s: %s", setting != NULL ? setting : "?", err);

@@ -133,8 +133,8 @@ static void too_many_hosts_are_refused(void **state)
     /* As many as fit: a certificate of several KB. */
     r.hosts_n = 110;
     assert_int_equal(certificate_init(&r, err, sizeof(err)), 0);
-    struct tls_settings s = {
-        .cert = in(f, "server.crt"), .key = in(f, "server.key"), .min_version = TLS_1_2, .max_version = TLS_1_3};
+    struct tls_pair_files pair = {.cert = in(f, "server.crt"), .key = in(f, "server.key")};
+    struct tls_settings s = {.pairs = &pair, .pairs_n = 1, .min_version = TLS_1_2, .max_version = TLS_1_3};
     struct tls_context *c = tls_context_new(&s, err, sizeof(err), NULL);
     if (c == NULL)
         fail_msg("%s", err);

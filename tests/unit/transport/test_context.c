@@ -2,7 +2,7 @@
 /* TLS settings: which files, versions and suites are taken, which are refused, and in which words. */
 #include "harness.h"
 
-#include "sotto/base/log.h"
+#include "sotto/transport/tls_features.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -12,12 +12,13 @@ static struct loop_rig rig;
 static char err[1024];
 static const char *setting;
 
+/* The one certificate of what good() gives. */
+static struct tls_pair_files pair;
+
 static struct tls_settings good(void)
 {
-    return (struct tls_settings){.cert = cert_path("server.crt"),
-                                 .key = cert_path("server.key"),
-                                 .min_version = TLS_1_2,
-                                 .max_version = TLS_1_3};
+    pair = (struct tls_pair_files){.cert = cert_path("server.crt"), .key = cert_path("server.key")};
+    return (struct tls_settings){.pairs = &pair, .pairs_n = 1, .min_version = TLS_1_2, .max_version = TLS_1_3};
 }
 
 static void refused(const struct tls_settings *s, const char *at, const char *words)
@@ -63,33 +64,40 @@ static void files_are_named_when_they_are_at_fault(void **state)
     (void)state;
     struct tls_settings s = good();
     taken(&s);
-    s.cert = cert_path("missing.crt");
+    pair.cert = cert_path("missing.crt");
     refused(&s, "cert", "missing.crt does not exist");
     s = good();
-    s.key = cert_path("missing.key");
+    pair.key = cert_path("missing.key");
     refused(&s, "key", "missing.key does not exist");
     s = good();
-    s.chain = cert_path("missing.pem");
+    pair.chain = cert_path("missing.pem");
     refused(&s, "chain", "missing.pem does not exist");
     s = good();
-    s.chain = s.key;
+    pair.chain = pair.key;
     refused(&s, "chain", "holds no certificate");
     s = good();
-    s.cert = s.key;
+    pair.cert = pair.key;
     refused(&s, "cert", "holds no certificate");
     s = good();
-    s.key = s.cert;
+    pair.key = pair.cert;
     refused(&s, "key", "holds no private key");
     s = good();
-    s.cert = certs();
+    pair.cert = certs();
     refused(&s, "cert", "is a folder");
     s = good();
-    s.cert = scratch("empty.pem", "");
+    pair.cert = scratch("empty.pem", "");
     refused(&s, "cert", "holds no certificate");
-    s.cert = scratch("bad.pem", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
+    pair.cert = scratch("bad.pem", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
     refused(&s, "cert", "holds no certificate");
     s = good();
-    s.key = scratch("bad.key", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n");
+    pair.chain = scratch("bad.pem", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
+    refused(&s, "chain", "holds no certificate");
+    assert_true(shell("cat server.crt bad.pem > half.pem"));
+    s = good();
+    pair.cert = cert_path("half.pem");
+    refused(&s, "cert", "a certificate in it is damaged (1 of 2 can be read)");
+    s = good();
+    pair.key = scratch("bad.key", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n");
     refused(&s, "key", "is not the key of the certificate");
 }
 
@@ -97,9 +105,9 @@ static void a_key_that_does_not_fit_is_refused(void **state)
 {
     (void)state;
     struct tls_settings s = good();
-    s.key = cert_path("server-ec.key");
+    pair.key = cert_path("server-ec.key");
     refused(&s, "key", "is not the key of the certificate");
-    s.key = cert_path("ca.key");
+    pair.key = cert_path("ca.key");
     refused(&s, "key", "is not the key of the certificate");
 }
 
@@ -137,23 +145,108 @@ static void all_forms_of_keys_are_read(void **state)
               " && openssl ecparam -name prime256v1 -out params && cat params sec1.key > both.key"
               " && cat server.crt server.key > all.pem"));
     struct tls_settings s = good();
-    s.key = cert_path("pkcs1.key");
+    pair.key = cert_path("pkcs1.key");
     taken(&s);
-    s.cert = s.key = cert_path("all.pem");
+    pair.cert = pair.key = cert_path("all.pem");
     taken(&s);
-    s.cert = cert_path("server-ec.crt");
-    s.key = cert_path("sec1.key");
+    pair.cert = cert_path("server-ec.crt");
+    pair.key = cert_path("sec1.key");
     taken(&s);
-    s.key = cert_path("both.key");
+    pair.key = cert_path("both.key");
     taken(&s);
-    assert_true(
-        shell("openssl pkey -in server.key -aes256 -passout pass:secret -out locked.key &&"
-              "openssl rsa -in server.key -traditional -aes128 -passout pass:secret -out locked1.key"));
-    s = good();
-    s.key = cert_path("locked.key");
-    refused(&s, "key", "locked with a passphrase");
-    s.key = cert_path("locked1.key");
-    refused(&s, "key", "locked with a passphrase");
+}
+
+static const char *phrase_file(const char *phrase)
+{
+    const char *path = scratch("phrase", phrase);
+    chmod(path, 0600);
+    return path;
+}
+
+static void locked_keys_are_opened(void **state)
+{
+    (void)state;
+    if (!shell("openssl version"))
+        skip();
+    static const struct {
+        const char *make, *cert;
+        enum tls_feature needs;
+    } keys[] = {
+        {"openssl pkcs8 -topk8 -v2 aes256 -in server.key", "server.crt", TLS_FEATURES},
+        {"openssl pkcs8 -topk8 -v2 aes128 -v2prf hmacWithSHA256 -in server-ec.key", "server-ec.crt", TLS_FEATURES},
+        {"openssl pkcs8 -topk8 -v2 des3 -in server.key", "server.crt", TLS_FEATURE_OLD_KEYS},
+        {"openssl rsa -traditional -aes128 -in server.key", "server.crt", TLS_FEATURE_OLD_KEYS},
+        {"openssl rsa -traditional -aes256 -in server.key", "server.crt", TLS_FEATURE_OLD_KEYS},
+        {"openssl rsa -traditional -des3 -in server.key", "server.crt", TLS_FEATURE_OLD_KEYS},
+        {"openssl ec -des3 -in server-ec.key", "server-ec.crt", TLS_FEATURE_OLD_KEYS},
+    };
+    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+        char command[256];
+        snprintf(command, sizeof(command), "%s -passout pass:'Two words' -out locked.key", keys[i].make);
+        print_message("%s\n", keys[i].make);
+        assert_true(shell(command));
+        struct tls_settings s = good();
+        pair.cert = cert_path(keys[i].cert);
+        pair.key = cert_path("locked.key");
+        bool old = keys[i].needs != TLS_FEATURES && !tls_has(keys[i].needs);
+        refused(&s, "key", old ? "this build of wolfSSL does not know" : "locked with a passphrase: write it into");
+        pair.key_passphrase_file = phrase_file("Two words\nand what follows\n");
+        if (old) {
+            refused(&s, "key", "this build of wolfSSL does not know");
+            continue;
+        }
+        taken(&s);
+        pair.key_passphrase_file = phrase_file("two words");
+        refused(&s, "key_passphrase_file", "does not unlock");
+        /* The right phrase, and the key of another certificate. */
+        pair.key_passphrase_file = phrase_file("Two words\r\n");
+        pair.cert = cert_path(strcmp(keys[i].cert, "server.crt") == 0 ? "server-ec.crt" : "server.crt");
+        refused(&s, "key", "is not the key of the certificate");
+    }
+}
+
+static void passphrase_files_are_looked_at(void **state)
+{
+    (void)state;
+    if (!shell("openssl pkcs8 -topk8 -v2 aes256 -in server.key -passout pass:secret -out locked.key"))
+        skip();
+    struct tls_settings s = good();
+    pair.key = cert_path("locked.key");
+    pair.key_passphrase_file = cert_path("missing");
+    refused(&s, "key_passphrase_file", "missing does not exist");
+    pair.key_passphrase_file = phrase_file("\nsecret\n");
+    refused(&s, "key_passphrase_file", "its first line must be the passphrase");
+    pair.key_passphrase_file = phrase_file("secret");
+    chmod(pair.key_passphrase_file, 0666);
+    refused(&s, "key_passphrase_file", "everybody on this machine may write this file");
+    phrase_file("secret");
+    taken(&s);
+}
+
+/* The context's warnings, one a line. */
+static const char *warnings_of(const struct tls_settings *s)
+{
+    static char text[4096];
+    size_t n = 0;
+    const struct tls_warning *v;
+    struct tls_context *c = tls_context_new(s, err, sizeof(err), &setting);
+    if (c == NULL)
+        fail_msg("%s: %s", setting != NULL ? setting : "?", err);
+    size_t count = tls_context_warnings(c, &v);
+    text[0] = '\0';
+    for (size_t i = 0; i < count; i++) {
+        assert_non_null(v[i].hint);
+        n += (size_t)snprintf(text + n, sizeof(text) - n, "%s: %s\n", v[i].setting, v[i].reason);
+    }
+    tls_context_unref(c);
+    return text;
+}
+
+static void warns(const struct tls_settings *s, const char *of)
+{
+    const char *text = warnings_of(s);
+    if (strstr(text, of) == NULL || strchr(text, '\n')[1] != '\0')
+        fail_msg("'%s' is not the one warning that has '%s'", text, of);
 }
 
 /* It is used all the same: a broker that doesn't start helps nobody. But it is said. */
@@ -164,24 +257,49 @@ static void an_expired_certificate_is_warned_of(void **state)
                "openssl x509 -req -in old.csr -CA ca.crt -CAkey ca.key -days 0 -out old.crt"))
         skip();
     sleep(2);
-    char text[4096] = "";
-    struct log_config to = {.level = LOG_INFO, .format = LOG_TEXT, .target = LOG_TO_FILE, .path = cert_path("log")};
-    assert_int_equal(log_start(&to), 0);
     struct tls_settings s = good();
-    taken(&s);
-    s.cert = cert_path("old.crt");
-    taken(&s);
-    log_stop();
-    FILE *f = fopen(cert_path("log"), "r");
-    assert_non_null(f);
-    text[fread(text, 1, sizeof(text) - 1, f)] = '\0';
-    fclose(f);
-    const char *line = strstr(text, "warn tls.certificate file=");
-    assert_non_null(line);
-    assert_non_null(strstr(line, "old.crt"));
-    assert_non_null(strstr(line, "has expired"));
-    /* Of that one only. */
-    assert_null(strstr(strchr(line, '\n'), "tls.certificate"));
+    assert_string_equal(warnings_of(&s), "");
+    pair.cert = cert_path("old.crt");
+    warns(&s, "cert: the certificate has expired on ");
+}
+
+static void what_breaks_small_devices_is_warned_of(void **state)
+{
+    (void)state;
+    struct tls_settings s = good();
+    s.min_version = TLS_1_3;
+    warns(&s, "min_version: most small devices know TLS 1.2 only");
+    s = good();
+    pair.cert = cert_path("server-ec.crt");
+    pair.key = cert_path("server-ec.key");
+    warns(&s, "cert: there is no RSA certificate");
+    s = good();
+    s.ciphers = "ECDHE-RSA-AES256-GCM-SHA384:TLS_AES_128_GCM_SHA256";
+    warns(&s, "ciphers: ECDHE-RSA-AES128-GCM-SHA256 is not in the list");
+    s.ciphers = "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-RSA-AES128-GCM-SHA256";
+    assert_string_equal(warnings_of(&s), "");
+    s = good();
+    pair.key_passphrase_file = phrase_file("needless");
+    warns(&s, "key_passphrase_file: its key is not locked");
+    if (!shell("openssl req -x509 -newkey rsa:3072 -nodes -keyout big.key -subj /CN=big -days 9 -out big.crt"))
+        skip();
+    s = good();
+    pair.cert = cert_path("big.crt");
+    pair.key = cert_path("big.key");
+    warns(&s, "cert: small devices (Tasmota, ESP8266) often can't verify RSA-3072");
+    assert_true(
+        shell("n=$(seq -s, -f 'DNS:host%04g.a-long-name-that-fills-some-room.example.org' 1 70) && "
+              "openssl req -x509 -key server.key -subj /CN=long -days 9 -addext subjectAltName=$n -out long.crt"));
+    s = good();
+    pair.cert = cert_path("long.crt");
+    warns(&s, "cert: the certificate and its chain have ");
+    assert_true(shell("cat server.crt big.crt > stranger.crt"));
+    s = good();
+    pair.cert = cert_path("stranger.crt");
+    warns(&s, "cert: 1 certificates in its files are not part of its chain");
+    assert_true(shell("cat server.crt ca.crt > with-root.crt"));
+    pair.cert = cert_path("with-root.crt");
+    assert_string_equal(warnings_of(&s), "");
 }
 
 static void lists_of_suites(void **state)
@@ -429,7 +547,10 @@ int main(void)
         cmocka_unit_test(a_key_that_does_not_fit_is_refused),
         cmocka_unit_test(an_unreadable_file_is_mended_by_a_command),
         cmocka_unit_test(all_forms_of_keys_are_read),
+        cmocka_unit_test(locked_keys_are_opened),
+        cmocka_unit_test(passphrase_files_are_looked_at),
         cmocka_unit_test(an_expired_certificate_is_warned_of),
+        cmocka_unit_test(what_breaks_small_devices_is_warned_of),
         cmocka_unit_test(lists_of_suites),
         cmocka_unit_test(versions_are_kept_to),
         cmocka_unit_test(old_versions_are_refused),

@@ -44,7 +44,9 @@ static void half_a_hello(void **state)
 {
     (void)state;
     after("\x16\x03\x01", 3, "closed the connection in the middle of its TLS hello", "");
-    after("\x16\x03\x01\x00\x02\x01\x00", 7, "the client's TLS hello is damaged", "which program");
+    after("\x16\x03\x01\x00\x02\x01\x00", 7, "closed the connection in the middle of its TLS hello", "");
+    after("\x16\x03\x01\x00\x02\x02\x00", 7, "the client's TLS hello is damaged", "which program");
+    after("\x16\x03\x01\x00\x05\x01\xff\xff\xff\x03", 10, "the client's TLS hello is damaged", "which program");
 }
 
 /* Whatever comes, there is one end and one sentence. */
