@@ -4,7 +4,8 @@
  * certificate checked against ca.crt and the name, small records; over it raw MQTT 3.1.1: CONNECT, SUBSCRIBE, PUBLISH,
  * the message back, DISCONNECT. Then the two mistakes that such a device makes: a wrong name, and no CA of ours.
  *
- * usage: mbedtls_client NAME PORT CA_FILE [trusting|wrong-name|wrong-ca]
+ * usage: mbedtls_client NAME PORT CA_FILE [trusting|wrong-name|wrong-ca [512|1024|2048|4096 [rsa|any]]]
+ * (the length of records; RSA certificates only, or ECDSA as well)
  */
 #include <mbedtls/ctr_drbg.h>
 #include <mbedtls/entropy.h>
@@ -52,12 +53,28 @@ static void device_fini(struct device *d)
     mbedtls_net_free(&d->net);
 }
 
-static int configure(struct device *d, const char *name, const char *ca_file)
+struct wishes {
+    const char *name, *ca_file;
+    unsigned char fragment; /* as TLS numbers it */
+    int any;                /* ECDSA as well */
+};
+
+static unsigned char fragment_of(const char *text)
 {
-    static const int suites[] = {MBEDTLS_TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, 0};
+    return strcmp(text, "512") == 0    ? MBEDTLS_SSL_MAX_FRAG_LEN_512
+           : strcmp(text, "1024") == 0 ? MBEDTLS_SSL_MAX_FRAG_LEN_1024
+           : strcmp(text, "2048") == 0 ? MBEDTLS_SSL_MAX_FRAG_LEN_2048
+                                       : MBEDTLS_SSL_MAX_FRAG_LEN_4096;
+}
+
+static int configure(struct device *d, const struct wishes *w)
+{
+    static const int suites[] = {MBEDTLS_TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+                                 MBEDTLS_TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, 0};
+    static const int rsa_only[] = {MBEDTLS_TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, 0};
     int r = mbedtls_ctr_drbg_seed(&d->random, mbedtls_entropy_func, &d->entropy, NULL, 0);
     if (r == 0)
-        r = mbedtls_x509_crt_parse_file(&d->ca, ca_file);
+        r = mbedtls_x509_crt_parse_file(&d->ca, w->ca_file);
     if (r == 0)
         r = mbedtls_ssl_config_defaults(&d->config, MBEDTLS_SSL_IS_CLIENT, MBEDTLS_SSL_TRANSPORT_STREAM,
                                         MBEDTLS_SSL_PRESET_DEFAULT);
@@ -65,15 +82,15 @@ static int configure(struct device *d, const char *name, const char *ca_file)
         return r;
     mbedtls_ssl_conf_min_version(&d->config, MBEDTLS_SSL_MAJOR_VERSION_3, MBEDTLS_SSL_MINOR_VERSION_3);
     mbedtls_ssl_conf_max_version(&d->config, MBEDTLS_SSL_MAJOR_VERSION_3, MBEDTLS_SSL_MINOR_VERSION_3);
-    mbedtls_ssl_conf_ciphersuites(&d->config, suites);
+    mbedtls_ssl_conf_ciphersuites(&d->config, w->any ? suites : rsa_only);
     mbedtls_ssl_conf_authmode(&d->config, MBEDTLS_SSL_VERIFY_REQUIRED);
     mbedtls_ssl_conf_ca_chain(&d->config, &d->ca, NULL);
     mbedtls_ssl_conf_rng(&d->config, mbedtls_ctr_drbg_random, &d->random);
     mbedtls_ssl_conf_read_timeout(&d->config, 10000);
-    r = mbedtls_ssl_conf_max_frag_len(&d->config, MBEDTLS_SSL_MAX_FRAG_LEN_4096);
+    r = mbedtls_ssl_conf_max_frag_len(&d->config, w->fragment);
     if (r == 0)
         r = mbedtls_ssl_setup(&d->tls, &d->config);
-    return r != 0 ? r : mbedtls_ssl_set_hostname(&d->tls, name);
+    return r != 0 ? r : mbedtls_ssl_set_hostname(&d->tls, w->name);
 }
 
 static int handshake(struct device *d, const char *port)
@@ -167,11 +184,15 @@ int main(int argc, char **argv)
     struct device d;
 
     if (argc < 4) {
-        fprintf(stderr, "usage: mbedtls_client NAME PORT CA_FILE [trusting|wrong-name|wrong-ca]\n");
+        fprintf(stderr, "usage: mbedtls_client NAME PORT CA_FILE [trusting|wrong-name|wrong-ca [LENGTH [rsa|any]]]\n");
         return 2;
     }
     device_init(&d);
-    int r = configure(&d, argv[1], argv[3]);
+    struct wishes w = {.name = argv[1],
+                       .ca_file = argv[3],
+                       .fragment = fragment_of(argc > 5 ? argv[5] : "4096"),
+                       .any = argc > 6 && strcmp(argv[6], "any") == 0};
+    int r = configure(&d, &w);
     if (r != 0)
         failed("configuring", r);
     else
