@@ -320,6 +320,12 @@ static void small_devices_are_thought_of_at_the_start(void **state)
     char *log = broker_log(*state);
     assert_null(strstr(log, "tls.warning listener=tls"));
     free(log);
+    /* `sotto check` says the same, and that it is no error. */
+    struct program p;
+    program_run(&p, 0, NULL, ARGV(sotto_bin(), "check", "-c", broker_path(*state, "sotto.ini")));
+    assert_non_null(strstr(p.output, "warning: [listener.ec] cert: there is no RSA certificate"));
+    assert_null(strstr(p.output, "[listener.tls]"));
+    program_fini(&p);
 }
 
 int main(void)

@@ -396,6 +396,43 @@ static void sending_before_the_handshake_is_done(void **state)
     done(&s, &p);
 }
 
+/* The hello in records of so many bytes, and each record in a read of its own or all in one. */
+static void a_hello_in_several_records(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 8; i++) {
+        struct side s;
+        struct peer p;
+        struct buf cut;
+        size_t part = i & 1 ? 7 : 100;
+        int fd = side_open(&s, &a, context(i & 2, TLS_1_2, TLS_1_3, NULL), false);
+        peer_open(&p, fd, method(i & 4 ? TLS_1_3 : TLS_1_2), NULL, cert_path("ca.crt"));
+        p.chunk = 0;
+        peer_step(&p, 0);
+        buf_init(&cut, 65536);
+        for (size_t at = 5; at < p.tx.n; at += part) {
+            size_t n = p.tx.n - at < part ? p.tx.n - at : part;
+            assert_true(buf_append(&cut, (uint8_t[]){22, 3, 1, 0, (uint8_t)n}, 5));
+            assert_true(buf_append(&cut, p.tx.p + at, n));
+        }
+        buf_fini(&p.tx);
+        p.tx = cut;
+        p.chunk = i & 2 ? 5 + part : SIZE_MAX;
+        for (unsigned step = 0; p.tx.n > 0; step++) {
+            assert_true(step < 200);
+            peer_step(&p, 0);
+            rig_turns(&a, 1);
+        }
+        p.chunk = SIZE_MAX;
+        shake(&s, &p);
+        if (s.ended)
+            fail_msg("%u: %s", i, s.why);
+        assert_true(p.connected);
+        talk(&s, &p);
+        done(&s, &p);
+    }
+}
+
 /* The peer goes away after each number of bytes of its first flight, and after the second. */
 static void the_peer_goes_at_every_stage(void **state)
 {
@@ -566,6 +603,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         WITH_RIGS(each_version_and_key),
         WITH_RIGS(byte_by_byte),
+        WITH_RIGS(a_hello_in_several_records),
         WITH_RIGS(early_data_behind_the_handshake),
         WITH_RIGS(big_data_both_ways),
         WITH_RIGS_13(big_data_both_ways),
