@@ -73,7 +73,7 @@ static bool seal(const struct ticket_policy *p, struct ticket_name *name, uint8_
     return ok;
 }
 
-/* WOLFSSL_TICKET_RET_OK, _CREATE (good, and to be followed by a new one) or _REJECT. */
+/* WOLFSSL_TICKET_RET_CREATE (good, and to be followed by a new one) or _REJECT. */
 static int unseal(const struct ticket_policy *p, const struct ticket_name *name, const uint8_t *iv, const uint8_t *tag,
                   uint8_t *text, int n)
 {
@@ -113,9 +113,11 @@ static int on_ticket(WOLFSSL *ssl, unsigned char *name, unsigned char *iv, unsig
     }
     memcpy(&t, name, sizeof(t));
     int result = unseal(p, &t, iv, mac, ticket, n);
-    if (result != WOLFSSL_TICKET_RET_REJECT)
-        *resumptions = (uint8_t)(t.resumptions + 1);
-    return result;
+    if (result == WOLFSSL_TICKET_RET_REJECT)
+        return result;
+    *resumptions = (uint8_t)(t.resumptions + 1);
+    /* In 1.3 there is a new one anyway, and 5.7 takes "create" for a refusal. */
+    return wolfSSL_GetVersion(ssl) == WOLFSSL_TLSV1_3 ? WOLFSSL_TICKET_RET_OK : result;
 }
 
 void tls_tickets_apply(WOLFSSL_CTX *native, struct ticket_policy *p)
@@ -127,5 +129,6 @@ void tls_tickets_apply(WOLFSSL_CTX *native, struct ticket_policy *p)
         wolfSSL_CTX_no_ticket_TLSv13(native);
     } else {
         wolfSSL_CTX_set_TicketHint(native, (int)p->lifetime);
+        wolfSSL_CTX_set_timeout(native, p->lifetime); /* 1.3 goes by this one */
     }
 }
