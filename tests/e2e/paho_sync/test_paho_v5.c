@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Eclipse Paho's C client (libpaho-mqtt3as) speaks MQTT 5.0 with the broker, in this process. */
+/* Eclipse Paho's C client (libpaho-mqtt3cs) speaks MQTT 5.0 with the broker, in this process. */
 #include "e2e/e2e.h"
 
 #include <MQTTClient.h>
