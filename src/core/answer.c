@@ -31,7 +31,7 @@ static bool gate_add(struct client *c, const struct packet *p, uint64_t need, st
     }
     g->need = need;
     g->n = (uint32_t)n;
-    c->gate_bytes += gated_bytes(g, route);
+    c->gate_bytes += (uint32_t)(gated_bytes(g, route));
     if (route != NULL) {
         g->route = message_ref(route);
         g->id = p->ack.id;
@@ -129,7 +129,7 @@ void client_release(struct client *c)
             return;
         }
         list_remove(&g->link);
-        c->gate_bytes -= gated_bytes(g, g->route);
+        c->gate_bytes -= (uint32_t)(gated_bytes(g, g->route));
         c->connack_waits = false; /* it is the first */
         if (g->bytes[0] >> 4 == PACKET_PUBACK && c->v5 != NULL)
             c->v5->unacked--;

@@ -252,14 +252,13 @@ struct session {
     size_t inflight_bytes;  /* and of what is in flight, and not released */
     struct id_set received;
     uint64_t next_row;
-    uint32_t ids_free; /* so many ids from next_id on are not in use, surely */
-    uint16_t next_id;
+    uint32_t ids_free;        /* so many ids from next_id on are not in use, surely */
     uint32_t expiry;          /* seconds; 0: ends with its connection */
     struct client_will *will; /* of a connection that is gone: waits for its delay to pass */
-    uint64_t dropped;
     msec told_full;
     struct timer timer;
-    uint32_t id_n;
+    uint32_t dropped;
+    uint16_t next_id, id_n;
     bool ends; /* with its connection, as the client said at last; until then it counts as one that is stored */
     uint8_t id[];
 };
@@ -438,7 +437,6 @@ struct client {
     struct client_v5 *v5; /* NULL: 3.x */
     struct outq out;
     struct list gate;         /* struct gated */
-    size_t gate_bytes;        /* what they take */
     struct list replays;      /* struct replay */
     struct hmap replays_of;   /* by node */
     struct list waiting_link; /* in shard->waiting */
@@ -450,13 +448,14 @@ struct client {
     uint32_t acks;        /* bytes of the output that acknowledge, where all that was ever in it did */
     const char *end_why;  /* in words, for the log */
     const char *end_hint; /* what helps; NULL when there is nothing to say */
-    enum reason end_reason;
+    uint32_t gate_bytes;  /* what is in the gate */
     uint16_t keep_alive;
     uint8_t state, proto;
-    bool paused, handshaking, was_up, woken, large, identified;
-    bool greeted;       /* CONNACK is in the output, or waits in the gate ... */
-    bool connack_waits; /* ... where it is, and nothing but a refusal may be said before it */
-    char peer[];        /* "address:port" */
+    uint8_t end_reason; /* enum reason */
+    bool paused : 1, handshaking : 1, was_up : 1, woken : 1, large : 1, identified : 1;
+    bool greeted : 1;       /* CONNACK is in the output, or waits in the gate ... */
+    bool connack_waits : 1; /* ... where it is, and nothing but a refusal may be said before it */
+    char peer[];            /* "address:port" */
 };
 
 void client_wake(struct client *c);

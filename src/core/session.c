@@ -23,7 +23,7 @@ struct session *session_new(struct shard *s, struct bytes id, struct rights *rig
     if (n == NULL)
         return NULL;
     n->shard = s;
-    n->id_n = (uint32_t)id.n;
+    n->id_n = (uint16_t)id.n;
     if (id.n > 0)
         memcpy(n->id, id.p, id.n);
     ring_init(&n->deliveries, sizeof(struct delivery));

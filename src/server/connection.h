@@ -36,8 +36,8 @@ struct connection {
     uint32_t budget_turn, budget_used;
     uint32_t linger_due; /* low bits of the time */
     uint16_t flags;
-    uint16_t target; /* of a move */
-    uint8_t waited;  /* turns that acknowledgments have waited for more of them */
+    uint8_t target; /* of a move: there are 256 loops at most */
+    uint8_t waited; /* turns that acknowledgments have waited for more of them */
 };
 
 /* Takes the socket over; it has a place among the connections and, with TLS, among the handshakes, which are given

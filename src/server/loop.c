@@ -85,7 +85,7 @@ static void env_move(void *ctx, void *link, unsigned to)
 {
     struct connection *c = link;
     c->flags |= CONNECTION_MOVING;
-    c->target = (uint16_t)to;
+    c->target = (uint8_t)to;
     loop_queue(ctx, c);
 }
 
