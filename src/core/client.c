@@ -500,7 +500,7 @@ static void say_goodbye(struct client *c, enum reason reason, const char *why)
 
 static void end(struct client *c, enum reason reason, const char *why, const char *hint)
 {
-    c->end_reason = reason;
+    c->end_reason = (uint8_t)reason;
     c->end_why = why;
     c->end_hint = hint;
     begin_closing(c);
