@@ -49,7 +49,7 @@ struct rig_store {
     enum rig_commits commits;
     uint64_t last, told, marks[4];
     unsigned turns;
-    bool full; /* says that it has more than it should */
+    bool full;        /* says that it has more than it should */
     unsigned put[16]; /* records, by kind */
     struct rig_row *rows;
     size_t rows_n, rows_cap;
