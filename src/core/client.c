@@ -617,10 +617,22 @@ void client_set_keep_alive(struct client *c)
         heap_set(&c->shard->timers, &c->timer, c->last_packet + (msec)c->keep_alive * 1500);
 }
 
+/* What the peer could do nothing about doesn't count. */
+static bool put_off(struct client *c)
+{
+    const struct shard_env *env = &c->shard->env;
+    msec waited = env->waited != NULL ? env->waited(env->ctx, c->link) : 0;
+    if (waited > 0)
+        heap_set(&c->shard->timers, &c->timer, c->shard->now + waited);
+    return waited > 0;
+}
+
 void client_timer(struct client *c)
 {
     msec now = c->shard->now;
     if (c->state == CLIENT_NEW || c->state == CLIENT_EXCHANGE) {
+        if (put_off(c))
+            return;
         /* Who shakes hands knows why it took so long, and says it. */
         client_refuse(c, REASON_UNSPECIFIED,
                       c->handshaking ? "the TLS handshake was not done within connect_timeout"

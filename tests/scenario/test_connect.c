@@ -436,6 +436,23 @@ static void connect_timeout_is_exact(void **state)
     rig_expect_nothing(done);
 }
 
+/* Queues of the broker's own are none of the peer's fault; each is told once. */
+static void waiting_in_our_queues_does_not_count(void **state)
+{
+    struct rig *r = *state;
+    struct peer *tls = rig_open(r), *other = rig_open(r);
+    client_set_handshaking(tls->client, true);
+    tls->waited = 3000;
+    rig_advance(r, r->limits.connect_timeout);
+    rig_expect_closed(other);
+    rig_advance(r, 2000);
+    tls->waited = 500;
+    rig_advance(r, 1499);
+    rig_expect_nothing(tls);
+    rig_advance(r, 1);
+    rig_expect_closed(tls);
+}
+
 static void few_levels(struct limits *l)
 {
     l->max_keepalive = 100;
@@ -566,6 +583,7 @@ int main(void)
         RIG_TEST(answer_for_a_connection_that_is_closing),
         RIG_TEST_IN(connection_that_breaks_on_its_way, RIG_MANY),
         RIG_TEST(connect_timeout_is_exact),
+        RIG_TEST(waiting_in_our_queues_does_not_count),
         RIG_TEST_IN(few_large_connects_at_once, RIG_WHOLE),
         RIG_TEST(strangers_are_refused_by_their_first_bytes),
         RIG_TEST(no_connect_is_larger_than_its_strings),

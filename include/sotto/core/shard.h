@@ -74,6 +74,9 @@ struct auth_step {
  * doors below. */
 struct shard_env {
     void *ctx;
+    /* How long (ms) the loop has let this connection wait in queues of its own before CONNECT, since this was asked the
+     * last time: its time-out is put off by so much. NULL: never. */
+    msec (*waited)(void *ctx, void *link);
     /* The bell: this connection has output, or wants to be closed, moved on or read again: look at it before the
      * turn ends. Notes it, and may write output that has grown long; never calls back into the core. */
     void (*wake)(void *ctx, void *link);

@@ -38,6 +38,15 @@ static void env_ring(void *ctx, unsigned to)
     s->rig->s[to].rung = true;
 }
 
+static msec env_waited(void *ctx, void *link)
+{
+    (void)ctx;
+    struct peer *c = link;
+    msec waited = c->waited;
+    c->waited = 0;
+    return waited;
+}
+
 static void env_move(void *ctx, void *link, unsigned to)
 {
     struct rig_shard *s = ctx;
@@ -385,7 +394,8 @@ static void shard_init(struct rig *r, unsigned i)
                             .auth_step = env_auth_step,
                             .auth_end = env_auth_end,
                             .move = env_move,
-                            .ring = env_ring};
+                            .ring = env_ring,
+                            .waited = env_waited};
     s->rig = r;
     s->number = i;
     s->store.commits = r->commits;

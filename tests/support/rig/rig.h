@@ -114,6 +114,7 @@ struct peer {
     bool blocked; /* output waits because it stalled */
     bool dropped; /* broke the connection; the core will hear of it */
     bool closed;  /* by the server */
+    msec waited;  /* in the loop's own queues, not yet told */
     struct rig_terms terms;
     struct props connack; /* 5.0, what the server has named: numbers only ... */
     char assigned[64];    /* ... and the client id that it assigned, or "" */
