@@ -96,6 +96,13 @@ static void env_ring(void *ctx, unsigned to)
         loop_wake(target);
 }
 
+static msec env_waited(void *ctx, void *link)
+{
+    (void)ctx;
+    const struct connection *c = link;
+    return transport_waited(c->transport);
+}
+
 static void take_answer(struct loop *l, uint64_t tag, enum reason reason, struct rights *rights)
 {
     struct client *c = shard_find_client(l->shard, tag);
@@ -199,6 +206,39 @@ static void arm(struct loop *l)
         uv_timer_start(&l->deadline, on_deadline, due > now ? due - now : 0, 0);
 }
 
+/* Behind the events that the poll brought: its end is what libuv takes for the time since. */
+static void on_polled(uv_check_t *h)
+{
+    struct loop *l = h->data;
+    if (!l->restless)
+        l->turn_began = loop_now(l) * 1000;
+}
+
+/*
+ * The lag is for how long nobody could be listened to: from the end of a poll to the next one, in microseconds. Where a
+ * poll can't have slept, what it took itself counts, too. Each turn weighs as much as it takes, as it does for who
+ * comes at any moment.
+ */
+static void measure_lag(struct loop *l)
+{
+    uint64_t now = uv_hrtime() / 1000;
+    uint64_t lag = now > l->turn_began ? now - l->turn_began : 0;
+    histogram_add(&l->lag, lag, lag + 1);
+    l->turn_began = now;
+    l->restless = uv_backend_timeout(&l->uv) == 0;
+}
+
+void loop_take_lag(struct loop *l, struct loop_lag *out)
+{
+    struct histogram now;
+    histogram_copy(&now, &l->lag);
+    *out = (struct loop_lag){.median = histogram_quantile(&now, &l->lag_told, 500),
+                             .p99 = histogram_quantile(&now, &l->lag_told, 990),
+                             .longest = histogram_quantile(&now, &l->lag_told, 1000),
+                             .busy = histogram_weight(&now, &l->lag_told)};
+    histogram_copy(&l->lag_told, &now);
+}
+
 static void on_turn_end(uv_prepare_t *p)
 {
     struct loop *l = p->data;
@@ -220,6 +260,7 @@ static void on_turn_end(uv_prepare_t *p)
     arm(l);
     if (l->stopping && atomic_load(&l->server->connections) == 0)
         uv_stop(&l->uv);
+    measure_lag(l);
 }
 
 static void on_unfinished(uv_idle_t *h)
@@ -325,8 +366,10 @@ static void init_handles(struct loop *l)
     uv_prepare_init(&l->uv, &l->turn_end);
     uv_idle_init(&l->uv, &l->unfinished);
     uv_timer_init(&l->uv, &l->deadline);
-    l->bell.data = l->turn_end.data = l->unfinished.data = l->deadline.data = l;
+    uv_check_init(&l->uv, &l->polled);
+    l->bell.data = l->turn_end.data = l->unfinished.data = l->deadline.data = l->polled.data = l;
     uv_prepare_start(&l->turn_end, on_turn_end);
+    uv_check_start(&l->polled, on_polled);
 }
 
 int loop_init(struct loop *l, struct server *s, unsigned number)
@@ -348,11 +391,13 @@ int loop_init(struct loop *l, struct server *s, unsigned number)
                             .auth_step = env_auth_step,
                             .auth_end = env_auth_end,
                             .move = env_move,
-                            .ring = env_ring};
+                            .ring = env_ring,
+                            .waited = env_waited};
     l->shard = shard_new(s->broker, number, &env, persist_ops(s), persist_context(s, number, &l->store));
     l->plain = mem_alloc(LOOP_HEADROOM + LOOP_READ);
     l->transport = (struct transport_loop){
         .uv = &l->uv, .pool = shard_pool(l->shard), .read_buf = mem_alloc(LOOP_READ), .read_cap = LOOP_READ};
+    transport_loop_open(&l->transport);
     return 0;
 }
 
@@ -360,6 +405,7 @@ void loop_run(struct loop *l)
 {
     l->thread = pthread_self();
     uv_update_time(&l->uv);
+    l->turn_began = loop_now(l) * 1000;
     uv_run(&l->uv, UV_RUN_DEFAULT);
 }
 
@@ -371,6 +417,8 @@ void loop_close(struct loop *l)
     uv_close((uv_handle_t *)&l->turn_end, NULL);
     uv_close((uv_handle_t *)&l->unfinished, NULL);
     uv_close((uv_handle_t *)&l->deadline, NULL);
+    uv_close((uv_handle_t *)&l->polled, NULL);
+    transport_loop_close(&l->transport);
     uv_run(&l->uv, UV_RUN_DEFAULT);
     int err = uv_loop_close(&l->uv);
     assert(err == 0);

@@ -3,12 +3,13 @@
  * A loop thread: one uv loop, one shard, and the connections that live on it.
  *
  *   timers      shard_tick, closings that took too long
- *   idle        only when somebody was left with work: connections that go on reading
+ *   idle        only when somebody was left with work: connections that go on reading; TLS handshakes, for 5 ms at most
  *   prepare     the end of the turn: shard_turn_end, then one walk over the dirty list: output is pulled and written,
  *               once per connection
  *   poll        bytes from peers; the bell: mail from other shards, connections handed over, answers about passwords
+ *   check       notes when the poll ended: how long turns take is what the lag of the loop is
  *
- * Only the inboxes, `bell`, `wants_handshake` and `pulse` may be touched by other threads.
+ * Only the inboxes, `bell`, `wants_handshake` and `pulse` may be touched by other threads, and `lag` be looked at.
  */
 #pragma once
 
@@ -16,6 +17,7 @@
 #include <uv.h>
 
 #include "server_state.h"
+#include "sotto/base/histogram.h"
 #include "sotto/base/inbox.h"
 #include "sotto/base/list.h"
 #include "sotto/core/store.h"
@@ -43,6 +45,7 @@ struct loop {
     uv_prepare_t turn_end;
     uv_idle_t unfinished;
     uv_timer_t deadline;
+    uv_check_t polled;
     msec armed; /* what `deadline` is set to */
 
     struct inbox arrivals; /* struct connection, by its node `turn` */
@@ -61,6 +64,11 @@ struct loop {
     atomic_bool wants_handshake; /* accepting with TLS waits for a free place */
     _Atomic uint32_t pulse;      /* the last ring of the server that was heard, with all inboxes emptied behind it */
 
+    struct histogram lag;      /* microseconds from poll to poll, weighted by themselves */
+    struct histogram lag_told; /* of it, by loop_take_lag */
+    uint64_t turn_began;       /* microseconds, monotonic */
+    bool restless;             /* the last poll could not sleep */
+
     bool stopping;
     bool closed;   /* after the loops have ended: there is no bell any more */
     msec stop_due; /* whoever has not gone by then is cut off */
@@ -77,6 +85,14 @@ void loop_fini(struct loop *l);
 void loop_run(struct loop *l);
 /* Any thread: have the loop look at its inboxes. */
 void loop_wake(struct loop *l);
+
+/* For how long a loop listened to nobody at a time, in microseconds; rounded up by a quarter at most. */
+struct loop_lag {
+    uint64_t median, p99, longest; /* of the time that it was busy */
+    uint64_t busy;
+};
+/* Since the last call. One thread at a time. */
+void loop_take_lag(struct loop *l, struct loop_lag *out);
 
 static inline msec loop_now(const struct loop *l)
 {

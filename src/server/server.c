@@ -296,6 +296,23 @@ static void stop_them(void *ctx)
     server_begin_stop(ctx);
 }
 
+/* The loop that was the slowest to listen since the last time. */
+static void say_lag(void *ctx)
+{
+    struct server *s = ctx;
+    struct loop_lag worst = {0}, lag;
+    unsigned number = 0;
+    for (unsigned i = 0; i < s->loops_n; i++) {
+        loop_take_lag(&s->loops[i], &lag);
+        if (lag.p99 > worst.p99) {
+            worst = lag;
+            number = i;
+        }
+    }
+    log_event(LOG_INFO, "loop.lag", LF_INT("loop", number), LF_INT("median_us", worst.median),
+              LF_INT("p99_us", worst.p99), LF_INT("longest_us", worst.longest), LF_INT("busy_us", worst.busy));
+}
+
 static void say_start(const struct server *s)
 {
     log_event(LOG_INFO, "server.start", LF_STR("version", SOTTO_VERSION), LF_INT("pid", getpid()),
@@ -326,7 +343,7 @@ static int run_loops(struct server *s)
             break;
     }
     if (error == 0)
-        error = -signals_start(&s->signals, &s->loops[0].uv, stop_them, s);
+        error = -signals_start(&s->signals, &s->loops[0].uv, stop_them, say_lag, s);
     if (error == 0)
         say_ready(s);
     else
@@ -335,6 +352,7 @@ static int run_loops(struct server *s)
     for (unsigned i = 1; i < started; i++)
         pthread_join(threads[i], NULL);
     mem_free(threads);
+    say_lag(s);
     return error == 0 ? 0 : failed(strerror(error));
 }
 

@@ -35,6 +35,11 @@ static void stop(struct signals *s, int number)
     s->stop(s->ctx);
 }
 
+static void report(const struct signals *s)
+{
+    s->report(s->ctx);
+}
+
 static void on_signal(uv_signal_t *h, int number)
 {
     switch (number) {
@@ -45,6 +50,7 @@ static void on_signal(uv_signal_t *h, int number)
     case SIGUSR1:
         log_reopen();
         log_event(LOG_INFO, "log.reopened");
+        report(h->data);
         break;
     default:
         stop(h->data, number);
@@ -52,9 +58,10 @@ static void on_signal(uv_signal_t *h, int number)
     }
 }
 
-int signals_start(struct signals *s, uv_loop_t *uv, void (*stop_them)(void *ctx), void *ctx)
+int signals_start(struct signals *s, uv_loop_t *uv, void (*stop_them)(void *ctx), void (*report_them)(void *ctx),
+                  void *ctx)
 {
-    *s = (struct signals){.stop = stop_them, .ctx = ctx};
+    *s = (struct signals){.stop = stop_them, .report = report_them, .ctx = ctx};
     for (unsigned i = 0; i < SIGNALS_N; i++) {
         int err = uv_signal_init(uv, &s->handles[i]);
         if (err != 0)

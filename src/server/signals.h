@@ -4,7 +4,7 @@
  *
  *   SIGTERM, SIGINT   stop; a second one kills, as the system does by itself: the first gives the signals back to it
  *   SIGHUP            said to be not there
- *   SIGUSR1           opens the log file again
+ *   SIGUSR1           opens the log file again, and has some figures written there
  *   SIGPIPE           ignored
  */
 #pragma once
@@ -17,6 +17,7 @@ struct signals {
     uv_signal_t handles[SIGNALS_N];
     unsigned open;
     void (*stop)(void *ctx);
+    void (*report)(void *ctx);
     void *ctx;
 };
 
@@ -24,6 +25,6 @@ struct signals {
 void signals_block(void);
 /* Hears them on this loop, and lets them in on this thread, which must be the one that will run the loop. 0 or a libuv
  * error. */
-int signals_start(struct signals *s, uv_loop_t *uv, void (*stop)(void *ctx), void *ctx);
+int signals_start(struct signals *s, uv_loop_t *uv, void (*stop)(void *ctx), void (*report)(void *ctx), void *ctx);
 /* Closes the handles; the loop must run once more. */
 void signals_close(struct signals *s);

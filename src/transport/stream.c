@@ -19,6 +19,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -121,13 +122,20 @@ void stream_unkick(struct transport *t)
     t->kick = NULL;
 }
 
+static void stop_reading(struct transport *t)
+{
+    stream_pause(t);
+    if (t->tls != NULL)
+        tls_leave_queue(t->tls);
+}
+
 void stream_ended(struct transport *t, const char *why, const char *hint, bool during_handshake)
 {
     if (t->ended || t->closing)
         return;
     t->ended = true;
     t->broken = t->broken || why != NULL;
-    stream_pause(t);
+    stop_reading(t);
     stream_unkick(t);
     t->events->ended(t->owner, why, hint, during_handshake);
 }
@@ -179,8 +187,13 @@ static void give_room(uv_handle_t *h, size_t suggested, uv_buf_t *buf)
 static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 {
     struct transport *t = stream->data;
-    if (n == 0 || n == UV_ENOBUFS || t->closing)
+    if (n == 0 || t->closing)
         return;
+    if (n == UV_ENOBUFS) {
+        if (t->tls != NULL)
+            tls_want_turn(t);
+        return;
+    }
     if (n < 0) {
         const char *why = n != UV_EOF ? words_of((int)n) : t->error != 0 ? words_of(t->error) : NULL;
         if (t->tls != NULL)
@@ -193,6 +206,29 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
         tls_input(t, (const uint8_t *)buf->base, (size_t)n);
     else
         t->events->data(t->owner, (size_t)n);
+}
+
+static int fd_of(const struct transport *t)
+{
+    uv_os_fd_t fd;
+    return uv_fileno((uv_handle_t *)t->handle, &fd) == 0 ? fd : -1;
+}
+
+void stream_fetch(struct transport *t)
+{
+    uv_buf_t buf = uv_buf_init((char *)t->loop->read_buf, (unsigned)t->loop->read_cap);
+    ssize_t n = recv(fd_of(t), buf.base, buf.len, MSG_DONTWAIT);
+    int error = n < 0 ? uv_translate_sys_error(errno) : UV_EOF;
+    if (error == UV_EAGAIN || error == UV_EINTR)
+        stream_resume(t);
+    else
+        on_read(t->handle, n > 0 ? n : error, &buf);
+}
+
+bool stream_peer_left(const struct transport *t)
+{
+    struct pollfd p = {.fd = fd_of(t), .events = POLLRDHUP};
+    return poll(&p, 1, 0) == 1 && (p.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
 }
 
 void stream_pause(struct transport *t)
@@ -227,7 +263,7 @@ void transport_start(struct transport *t)
 void transport_stop(struct transport *t)
 {
     t->reading = false;
-    stream_pause(t);
+    stop_reading(t);
     if (error_is_due(t))
         stream_kick(t);
 }
@@ -394,7 +430,7 @@ struct transport *transport_new(struct transport_loop *loop, int fd, struct tls_
         return NULL;
     }
     if (tls != NULL)
-        t->tls = tls_new(tls);
+        t->tls = tls_new(t, tls);
     return t;
 }
 
@@ -404,9 +440,7 @@ struct transport *transport_new(struct transport_loop *loop, int fd, struct tls_
  */
 static void discard_input(struct transport *t)
 {
-    uv_os_fd_t fd;
-    if (uv_fileno((uv_handle_t *)t->handle, &fd) != 0)
-        return;
+    int fd = fd_of(t);
     for (int i = 0; i < DISCARD_ROUNDS; i++) {
         ssize_t n = recv(fd, t->loop->read_buf, t->loop->read_cap, MSG_DONTWAIT);
         if (n < (ssize_t)t->loop->read_cap)
@@ -425,6 +459,7 @@ void transport_close(struct transport *t)
         return;
     }
     stream_unkick(t);
+    stop_reading(t);
     if (t->tls != NULL && !t->broken)
         tls_say_goodbye(t);
     if (!t->ended || t->broken)
@@ -454,7 +489,7 @@ int transport_leave(struct transport *t)
         return UV_ENOMEM;
     }
     stream_unkick(t);
-    uv_read_stop(t->handle);
+    stop_reading(t);
     t->handle->data = NULL;
     uv_close((uv_handle_t *)t->handle, free_handle);
     t->handle = NULL;
@@ -497,6 +532,11 @@ void transport_offer(const struct transport *t, char *offered, size_t offered_ca
     offered[0] = allowed[0] = '\0';
     if (t->tls != NULL)
         tls_offer(t->tls, offered, offered_cap, allowed, allowed_cap);
+}
+
+uint64_t transport_waited(struct transport *t)
+{
+    return t->tls != NULL ? tls_waited(t->tls) : 0;
 }
 
 void transport_describe(const struct transport *t, char *out, size_t cap)

@@ -11,7 +11,8 @@
  *
  * When the owner has no room, the rest of the read buffer is kept aside in `rest`, and the socket isn't read until it
  * is worked through; so `rest` never holds more than one read. Idle connections hold neither `rest` nor `out`, and
- * silent ones no wolfSSL object: it is made with the first byte.
+ * silent ones no wolfSSL object: it is made when the hello is there. Until the handshake is done, nothing is read but
+ * in the turn that handshakes.c gives.
  */
 #include "transport_private.h"
 
@@ -20,6 +21,7 @@
 
 #include "sotto/base/buf.h"
 #include "sotto/base/mem.h"
+#include "handshakes_private.h"
 #include "tls_keylog_private.h"
 #include "tls_pair_private.h"
 #include "tls_peer_private.h"
@@ -31,12 +33,14 @@
 #define RECORD_MAX ((size_t)16 * 1024)
 /* Ciphertext in `out` at which it is flushed, within one call. */
 #define FLUSH_AT ((size_t)64 * 1024)
-/* Handshakes in one turn of a loop; the others wait for the next one. */
-#define HANDSHAKE_BUDGET_NS (UINT64_C(5) * 1000 * 1000)
 
 struct tls {
     struct tls_context *context;
-    WOLFSSL *ssl; /* NULL until the first byte */
+    WOLFSSL *ssl; /* NULL until the hello is there */
+    struct transport *stream;
+    struct list turn;   /* in the loop's queue of handshakes, or in none */
+    uint64_t queued_at; /* by uv_now, while it is in the queue */
+    uint64_t waited;    /* ms in the queue, not yet told */
     const uint8_t *in;
     size_t in_n; /* ciphertext not yet taken by wolfSSL, during a call only */
     struct buf rest;
@@ -97,11 +101,13 @@ struct tls_peer *tls_peer_of(WOLFSSL *ssl)
     return s->peer;
 }
 
-struct tls *tls_new(struct tls_context *context)
+struct tls *tls_new(struct transport *t, struct tls_context *context)
 {
     const struct tls_auth *auth = tls_context_auth(context);
     struct tls *s = mem_alloc(sizeof(*s) + (auth != NULL ? sizeof(s->peer[0]) : 0));
     s->context = context;
+    s->stream = t;
+    list_init(&s->turn);
     if (auth != NULL)
         tls_peer_init(s->peer, auth);
     outq_init(&s->out);
@@ -112,6 +118,7 @@ void tls_free(struct tls *s, struct pool *pool)
 {
     if (s == NULL)
         return;
+    assert(list_empty(&s->turn));
     if (s->ssl != NULL)
         wolfSSL_free(s->ssl);
     mem_free(s->hello);
@@ -229,23 +236,44 @@ bool tls_is_pumping(const struct tls *s)
 
 size_t tls_room(struct transport *t)
 {
-    struct tls *s = t->tls;
-    if (s->established) {
-        size_t cap = 0;
-        return t->events->room(t->owner, &cap) != NULL ? t->loop->read_cap : 0;
-    }
-    bool this_turn = t->loop->handshake_turn == uv_now(t->loop->uv);
-    return this_turn && t->loop->handshake_ns >= HANDSHAKE_BUDGET_NS ? 0 : t->loop->read_cap;
+    size_t cap = 0;
+    return t->tls->established && t->events->room(t->owner, &cap) != NULL ? t->loop->read_cap : 0;
 }
 
-static void count_handshake(struct transport_loop *loop, uint64_t ns)
+void tls_want_turn(struct transport *t)
 {
-    uint64_t turn = uv_now(loop->uv);
-    if (loop->handshake_turn != turn) {
-        loop->handshake_turn = turn;
-        loop->handshake_ns = 0;
+    struct tls *s = t->tls;
+    if (s->established)
+        return;
+    if (!list_empty(&s->turn)) {
+        stream_pause(t); /* it waits longer than a turn */
+        return;
     }
-    loop->handshake_ns += ns;
+    s->queued_at = uv_now(t->loop->uv);
+    handshakes_add(t->loop, &s->turn, s->ssl != NULL);
+}
+
+void tls_leave_queue(struct tls *s)
+{
+    list_remove(&s->turn);
+}
+
+void tls_take_turn(struct list *node)
+{
+    struct tls *s = container_of(node, struct tls, turn);
+    s->waited += uv_now(s->stream->loop->uv) - s->queued_at;
+    stream_fetch(s->stream);
+}
+
+uint64_t tls_waited(struct tls *s)
+{
+    uint64_t now = s->stream->loop != NULL ? uv_now(s->stream->loop->uv) : 0, waited = s->waited;
+    if (!list_empty(&s->turn)) {
+        waited += now - s->queued_at;
+        s->queued_at = now;
+    }
+    s->waited = 0;
+    return waited;
 }
 
 /* Reads the hello and makes wolfSSL's object, once the hello is there as a whole or is seen to be none. */
@@ -258,6 +286,12 @@ static bool begin(struct transport *t)
     }
     if (client_hello_read(s->hello, bytes_of(s->in, s->in_n)) == HELLO_PARTLY && s->in_n < HELLO_WIRE_MAX)
         return false;
+    /* It may have waited long, and its peer no longer. */
+    if (s->hello->read && stream_peer_left(t)) {
+        t->broken = true;
+        tell_trouble(t, 0, NULL);
+        return false;
+    }
     if (make_object(s))
         return true;
     fail(t, MEMORY_E);
@@ -270,9 +304,7 @@ static bool shake_hands(struct transport *t, const bool *moved)
     struct tls *s = t->tls;
     if (s->ssl == NULL && !begin(t))
         return false;
-    uint64_t before = uv_hrtime();
     int rc = wolfSSL_accept(s->ssl);
-    count_handshake(t->loop, uv_hrtime() - before);
     if (rc != WOLFSSL_SUCCESS) {
         int error = wolfSSL_get_error(s->ssl, rc);
         if (error == WOLFSSL_ERROR_WANT_READ)

@@ -128,7 +128,8 @@ static const char *closed_early(const struct tls_trouble *f, char *why, size_t c
         snprintf(why, cap, "%s during the TLS handshake, after it had seen the server's certificate", how);
         return tls_hint_refused;
     }
-    snprintf(why, cap, "%s in the middle of its TLS hello", how);
+    snprintf(why, cap, f->hello->read ? "%s before its TLS hello was answered" : "%s in the middle of its TLS hello",
+             how);
     return NULL;
 }
 

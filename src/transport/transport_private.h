@@ -8,6 +8,7 @@
 #pragma once
 
 #include "sotto/base/bytes.h"
+#include "sotto/base/list.h"
 #include "sotto/transport/transport.h"
 
 struct tls;
@@ -44,14 +45,25 @@ void stream_kick(struct transport *t);
 void stream_unkick(struct transport *t);
 /* The address of ours that the peer connected to, without a port; "" for a unix socket. */
 void stream_local(const struct transport *t, char *out, size_t cap);
+/* Reads what is there now into the loop's buffer and goes on with it, as an event of the socket would. */
+void stream_fetch(struct transport *t);
+/* The peer has closed or reset the connection, or its side of it, whatever of it is still unread. */
+bool stream_peer_left(const struct transport *t);
 void stream_pause(struct transport *t);
 void stream_resume(struct transport *t);
 
 /* tls.c. The context's reference is taken. */
-struct tls *tls_new(struct tls_context *context);
+struct tls *tls_new(struct transport *t, struct tls_context *context);
 void tls_free(struct tls *s, struct pool *pool);
-/* Where ciphertext may be read to now; 0: not now. */
+/* How much ciphertext may be read now; 0: none. */
 size_t tls_room(struct transport *t);
+/* There is something to read, and it had no room: a handshake is queued for a turn. */
+void tls_want_turn(struct transport *t);
+/* It doesn't wait for one any more. */
+void tls_leave_queue(struct tls *s);
+/* A queued handshake's turn has come; node: out of the queue. */
+void tls_take_turn(struct list *node);
+uint64_t tls_waited(struct tls *s);
 /* Ciphertext that came, in the loop's read buffer. t may be gone to another loop afterwards. */
 void tls_input(struct transport *t, const uint8_t *p, size_t n);
 /* Goes on with what was kept. t may be gone to another loop afterwards. */

@@ -24,12 +24,16 @@ struct tls_context;
 /* What the transports of one loop share. */
 struct transport_loop {
     uv_loop_t *uv;
-    struct pool *pool; /* of outq segments */
-    uint8_t *read_buf; /* one for all connections of the loop: ciphertext */
-    size_t read_cap;   /* 64 KiB */
-    /* The transports' own, zero at the start: time spent on handshakes in the turn with this uv_now. */
-    uint64_t handshake_turn, handshake_ns;
+    struct pool *pool;             /* of outq segments */
+    uint8_t *read_buf;             /* one for all connections of the loop: ciphertext */
+    size_t read_cap;               /* 64 KiB */
+    struct handshakes *handshakes; /* the transports' own, by transport_loop_open: TLS handshakes that wait */
 };
+
+/* Completes l, whose other members are set, and must be where they are until transport_loop_close, which is called when
+ * all transports of the loop have had their closed event; the loop must run once more after it. */
+void transport_loop_open(struct transport_loop *l);
+void transport_loop_close(struct transport_loop *l);
 
 struct transport_events {
     /* Where plaintext is to be put, and how much at most (*cap). NULL: nothing more for now (budget of the turn, or
@@ -95,5 +99,7 @@ enum transport_proof transport_user(const struct transport *t, struct bytes *use
 void transport_offer(const struct transport *t, char *offered, size_t offered_cap, char *allowed, size_t allowed_cap);
 /* Why the handshake takes so long that it is given up, and what to do about it. */
 void transport_explain_delay(const struct transport *t, char *why, size_t why_cap, char *hint, size_t hint_cap);
+/* How long (ms) its handshake has waited for a turn of the loop since this was asked the last time. */
+uint64_t transport_waited(struct transport *t);
 /* "TLSv1.3 TLS13-AES128-GCM-SHA256", or "plain"; into a buffer of the caller. */
 void transport_describe(const struct transport *t, char *out, size_t cap);

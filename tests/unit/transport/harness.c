@@ -19,6 +19,7 @@ void rig_init(struct loop_rig *r)
     pool_init(&r->pool);
     r->shared = (struct transport_loop){
         .uv = &r->uv, .pool = &r->pool, .read_buf = r->read_buf, .read_cap = sizeof(r->read_buf)};
+    transport_loop_open(&r->shared);
 }
 
 void rig_turns(struct loop_rig *r, unsigned n)
@@ -30,6 +31,8 @@ void rig_turns(struct loop_rig *r, unsigned n)
 void rig_fini(struct loop_rig *r)
 {
     rig_turns(r, 3);
+    transport_loop_close(&r->shared);
+    rig_turns(r, 1);
     assert_int_equal(uv_loop_close(&r->uv), 0);
     pool_fini(&r->pool);
 }

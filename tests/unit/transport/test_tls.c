@@ -370,7 +370,7 @@ static void tls_moves_during_the_handshake(void **state)
     p.chunk = 60;
     for (int i = 0; i < 200 && !(s.established && p.connected); i++) {
         peer_step(&p, 0);
-        rig_turns(s.rig, 1);
+        rig_turns(s.rig, 1 + i % 3); /* also while it waits for its turn */
         move(&s);
     }
     p.chunk = SIZE_MAX;
@@ -541,6 +541,7 @@ static void handshakes_share_a_turn(void **state)
         peer_step(&p[i], 0);
     }
     unsigned answered = 0, turns = 0;
+    rig_turns(&a, 1); /* they are queued */
     while (answered < CLIENTS && turns < CLIENTS) {
         unsigned before = answered;
         rig_turns(&a, 1);
@@ -557,6 +558,61 @@ static void handshakes_share_a_turn(void **state)
     for (int i = 0; i < CLIENTS; i++)
         done(&s[i], &p[i]);
     tls_context_unref(c);
+}
+
+/* While it waits for its turn, its peer's bytes stay in the socket; who leaves meanwhile isn't answered. */
+static void who_has_left_is_not_answered(void **state)
+{
+    (void)state;
+    enum { CLIENTS = 30 };
+    static struct side s[CLIENTS];
+    static struct peer p[CLIENTS];
+    struct tls_context *c = context(false, TLS_1_2, TLS_1_3, NULL);
+    for (int i = 0; i < CLIENTS; i++) {
+        int fd = side_open(&s[i], &a, tls_context_ref(c), false);
+        peer_open(&p[i], fd, method(TLS_1_3), NULL, NULL);
+        peer_step(&p[i], 0);
+    }
+    rig_turns(&a, 1);
+    for (int i = 0; i < CLIENTS; i += 2)
+        shutdown(p[i].fd, SHUT_WR);
+    rig_turns(&a, CLIENTS);
+    for (int i = 0; i < CLIENTS; i++) {
+        uint8_t byte;
+        assert_int_equal(recv(p[i].fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT), i % 2 == 0 ? -1 : 1);
+        assert_int_equal(s[i].ended, i % 2 == 0);
+        if (i % 2 == 0)
+            assert_string_equal(s[i].why, "the client closed the connection before its TLS hello was answered");
+        done(&s[i], &p[i]);
+    }
+    tls_context_unref(c);
+}
+
+/* For this the time-out of a connection is put off. */
+static void waiting_for_a_turn_is_told(void **state)
+{
+    (void)state;
+    struct side s;
+    struct peer p;
+    int fd = side_open(&s, &a, context(false, TLS_1_2, TLS_1_3, NULL), false);
+    peer_open(&p, fd, method(TLS_1_3), NULL, NULL);
+    peer_step(&p, 0);
+    rig_turns(&a, 1);
+    assert_int_equal(transport_waited(s.t), 0);
+    for (int i = 0; i < 2; i++) {
+        usleep(20000);
+        uv_update_time(&a.uv);
+        uint64_t waited = transport_waited(s.t);
+        assert_true(waited >= 19 && waited < 2000);
+        assert_int_equal(transport_waited(s.t), 0);
+    }
+    usleep(20000);
+    rig_turns(&a, 1);
+    assert_true(transport_waited(s.t) >= 19);
+    usleep(20000);
+    rig_turns(&a, 1);
+    assert_int_equal(transport_waited(s.t), 0);
+    done(&s, &p);
 }
 
 static void an_idle_connection_holds_no_buffer(void **state)
@@ -622,6 +678,8 @@ int main(void)
         WITH_RIGS(a_forged_record_ends_it),
         WITH_RIGS(sizes_around_a_record),
         WITH_RIGS(handshakes_share_a_turn),
+        WITH_RIGS(who_has_left_is_not_answered),
+        WITH_RIGS(waiting_for_a_turn_is_told),
         WITH_RIGS(an_idle_connection_holds_no_buffer),
     };
     return cmocka_run_group_tests(tests, start, stop);

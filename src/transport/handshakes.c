@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * A loop's queue of handshakes, and its place in the turn.
+ *
+ * A handshake is a hundred packets' worth of work, and a thousand clients may come at once. So what a peer sends while
+ * it shakes hands isn't even read when the socket has it: the connection is queued, its bytes stay with the kernel
+ * (whose buffers bound them), and the socket isn't asked again. Once per turn, in libuv's idle phase, the queue gets
+ * its 5 ms; while somebody is left in it the loop polls without sleeping, so established clients have their turn
+ * between.
+ */
+#include "handshakes_private.h"
+
+#include <assert.h>
+
+#include "handshake_queue_private.h"
+#include "sotto/base/mem.h"
+#include "transport_private.h"
+
+struct handshakes {
+    uv_idle_t idle; /* runs while the queue holds somebody */
+    struct handshake_queue queue;
+};
+
+static void on_turn(uv_idle_t *idle)
+{
+    struct handshakes *h = idle->data;
+    handshake_queue_run(&h->queue, uv_hrtime, tls_take_turn);
+    if (handshake_queue_empty(&h->queue))
+        uv_idle_stop(idle);
+}
+
+void handshakes_add(struct transport_loop *l, struct list *node, bool begun)
+{
+    handshake_queue_add(&l->handshakes->queue, node, begun);
+    uv_idle_start(&l->handshakes->idle, on_turn);
+}
+
+void transport_loop_open(struct transport_loop *l)
+{
+    l->handshakes = mem_alloc(sizeof(*l->handshakes));
+    handshake_queue_init(&l->handshakes->queue);
+    uv_idle_init(l->uv, &l->handshakes->idle);
+    l->handshakes->idle.data = l->handshakes;
+}
+
+static void on_closed(uv_handle_t *idle)
+{
+    mem_free(idle->data);
+}
+
+void transport_loop_close(struct transport_loop *l)
+{
+    assert(handshake_queue_empty(&l->handshakes->queue));
+    uv_close((uv_handle_t *)&l->handshakes->idle, on_closed);
+    l->handshakes = NULL;
+}

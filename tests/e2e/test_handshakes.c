@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Hundreds of TLS handshakes at once, on one loop. The hellos are recorded ones, so they cost the broker all that a
+ * handshake costs it up to the certificate, and the test next to nothing.
+ */
+#include "e2e/e2e.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#define MANY 800u
+#define LAG_MS 100u /* generous: the machine may be busy with other tests */
+
+static int setup(void **state)
+{
+    struct broker *b = calloc(1, sizeof *b);
+    struct program init;
+    struct rlimit files = {.rlim_cur = 2 * MANY, .rlim_max = 2 * MANY};
+
+    getrlimit(RLIMIT_NOFILE, &files);
+    if (files.rlim_cur < 2 * MANY && files.rlim_max >= 2 * MANY) {
+        files.rlim_cur = 2 * MANY;
+        setrlimit(RLIMIT_NOFILE, &files);
+    }
+    broker_init(b);
+    *state = b;
+    program_run(&init, 0, NULL, ARGV(sotto_bin(), "cert", "init", broker_path(b, "certs")));
+    program_fini(&init);
+    broker_write(b, "sotto.ini",
+                 "[broker]\nthreads = 1\ndata_dir = @DIR@/data\n[auth]\nanonymous = on\n"
+                 "[limits]\nmax_handshakes = 4000\n"
+                 "[listener.plain]\naddress = 127.0.0.1\nport = @P0@\n"
+                 "[listener.tls]\naddress = 127.0.0.1\nport = @P1@\ntls = on\n"
+                 "cert = certs/server.crt\nkey = certs/server.key\n"
+                 "cert = certs/server-ec.crt\nkey = certs/server-ec.key\n");
+    broker_start(b);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    broker_fini(*state);
+    free(*state);
+    return 0;
+}
+
+static double now_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
+}
+
+static size_t recorded_hello(const char *name, uint8_t *out, size_t cap)
+{
+    char path[512];
+    snprintf(path, sizeof path, "%s/tests/fuzz/corpus/hello/%s", getenv("SOTTO_SOURCE"), name);
+    FILE *f = fopen(path, "rb");
+    assert_non_null(f);
+    size_t n = fread(out, 1, cap, f);
+    fclose(f);
+    assert_true(n > 100 && n < cap);
+    return n;
+}
+
+/* What the broker says of its loop's lag since the last time, ms: the 99th of a hundred moments of its time. */
+static double lag_p99(struct broker *b)
+{
+    for (unsigned i = 0; i < 500; i++) {
+        char *log = broker_log(b), *at = log, *last = NULL;
+        unsigned lines = 0;
+        static unsigned seen;
+        while ((at = strstr(at, "loop.lag")) != NULL) {
+            last = at++;
+            lines++;
+        }
+        double us = last != NULL && strchr(last, '\n') != NULL ? atof(strstr(last, "p99_us=") + 7) : 0;
+        free(log);
+        if (lines > seen && us > 0) {
+            seen = lines;
+            return us / 1e3;
+        }
+        if (i == 0)
+            kill(b->pid, SIGUSR1);
+        usleep(10000);
+    }
+    fail_msg("the broker says nothing of its lag");
+    return 0;
+}
+
+static unsigned count_answered(struct peer *const p[MANY], bool answered[MANY])
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < MANY; i++) {
+        uint8_t first;
+        if (!answered[i] && recv(peer_fd(p[i]), &first, 1, MSG_PEEK | MSG_DONTWAIT) == 1) {
+            answered[i] = true;
+            assert_int_equal(first, 22); /* a handshake record, no alert */
+        }
+        n += answered[i];
+    }
+    return n;
+}
+
+/* Among them some that go on to the end, and the connections of which a client was there before. */
+static void others_go_on_while_hundreds_shake_hands(void **state)
+{
+    struct broker *b = *state;
+    uint8_t hello[2][4096];
+    size_t n[2] = {recorded_hello("openssl", hello[0], sizeof hello[0]),
+                   recorded_hello("openssl-12", hello[1], sizeof hello[1])};
+    struct peer *plain = client(b->ports[0], "plain"), *p[MANY];
+    struct peer *tls = peer_tls(b->ports[1], broker_path(b, "certs/ca.crt"), 3);
+    bool answered[MANY] = {false};
+    double worst = 0;
+
+    peer_connect(tls, "tls", true, false);
+    lag_p99(b);
+    for (unsigned i = 0; i < MANY; i++)
+        p[i] = peer_tcp(b->ports[1]);
+    for (unsigned i = 0; i < MANY; i++)
+        peer_send_bytes(p[i], hello[i % 2], n[i % 2]);
+    unsigned rounds = 0;
+    for (; count_answered(p, answered) < MANY; rounds++) {
+        double began = now_ms();
+        peer_ping(rounds % 2 == 0 ? plain : tls);
+        double took = now_ms() - began;
+        worst = took > worst ? took : worst;
+        assert_true(rounds < 100000);
+    }
+    print_message("%u handshakes, %u pings meanwhile, the longest took %.1f ms\n", MANY, rounds, worst);
+    double lag = lag_p99(b);
+    print_message("lag of the loop: %.1f ms\n", lag);
+    assert_true(lag < LAG_MS * patience());
+    for (unsigned i = 0; i < MANY; i++)
+        peer_abort(p[i]);
+    peer_disconnect(plain);
+    peer_disconnect(tls);
+}
+
+/* Real handshakes come to their end although there are always beginners enough. */
+static void who_begins_is_let_through_to_the_end(void **state)
+{
+    struct broker *b = *state;
+    uint8_t hello[4096];
+    size_t n = recorded_hello("openssl", hello, sizeof hello);
+    struct peer *p[MANY];
+
+    for (unsigned round = 0; round < 4; round++) {
+        for (unsigned i = 0; i < MANY / 4; i++) {
+            p[i] = peer_tcp(b->ports[1]);
+            peer_send_bytes(p[i], hello, n);
+        }
+        struct peer *tls = peer_tls(b->ports[1], broker_path(b, "certs/ca.crt"), round % 2 ? 2 : 3);
+        peer_connect(tls, "through", true, false);
+        peer_disconnect(tls);
+        /* Those who have gone before their turn cost nothing but a line. */
+        for (unsigned i = 0; i < MANY / 4; i++)
+            peer_abort(p[i]);
+    }
+    struct peer *last = client(b->ports[0], "last");
+    peer_disconnect(last);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(others_go_on_while_hundreds_shake_hands),
+        cmocka_unit_test(who_begins_is_let_through_to_the_end),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
