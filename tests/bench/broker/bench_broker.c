@@ -6,6 +6,7 @@
  */
 #include "fail.h"
 #include "flow.h"
+#include "hands.h"
 #include "idle.h"
 #include "options.h"
 #include "report.h"
@@ -20,7 +21,7 @@ int main(int count, char **words)
     report_text(&report, "mode", options.mode_name);
     report_text(&report, "mqtt", options.pub_v5 ? "5.0" : "3.1.1");
     report_text(&report, "tls", options.cafile ? tls_library() : "off");
-    if (options.mode != MODE_IDLE) {
+    if (options.mode != MODE_IDLE && options.mode != MODE_HANDS) {
         report_text(&report, "sub_mqtt", options.sub_v5 ? "5.0" : "3.1.1");
         report_bool(&report, "pub_alias", options.pub_alias);
         report_bool(&report, "sub_alias", options.sub_alias);
@@ -29,7 +30,9 @@ int main(int count, char **words)
         report_count(&report, "pubs", (unsigned)options.pubs);
         report_count(&report, "subs", (unsigned)options.subs);
     }
-    bool good = options.mode == MODE_IDLE ? idle_run(&options, &report) : flow_run(&options, &report);
+    bool good = options.mode == MODE_IDLE    ? idle_run(&options, &report)
+                : options.mode == MODE_HANDS ? hands_run(&options, &report)
+                                             : flow_run(&options, &report);
     report_bool(&report, "ok", good);
     report_print(&report);
     return good ? FAIL_NONE : FAIL_CHECK;

@@ -286,7 +286,7 @@ bool flow_run(const struct options *options, struct report *report)
     fan = options->mode == MODE_PAIRS ? 1 : (uint32_t)options->subs;
     streams = fail_alloc((size_t)options->pubs * (options->mode == MODE_PAIRS ? 1 : (size_t)options->subs),
                          sizeof streams[0]);
-    net_init(options, (unsigned long)(options->pubs + options->subs));
+    net_init(options, (unsigned long)(options->pubs + options->subs), (unsigned long)(options->pubs + options->subs));
     subscribe_all();
     publish_open(options, run_number, topic_of);
     if (options->warmup)

@@ -32,7 +32,7 @@ bool idle_run(const struct options *options, struct report *report)
     uint32_t low = (uint32_t)options->first, high = (uint32_t)options->second;
     struct net_conn *conns = fail_alloc(high, sizeof conns[0]);
     handler.v5 = options->pub_v5;
-    net_init(options, high);
+    net_init(options, high, high);
     probe_take(&start, options->pid);
     net_open_all(conns, sizeof conns[0], 0, low, &handler);
     settle(&first, options->pid);

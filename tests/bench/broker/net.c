@@ -45,14 +45,14 @@ static void allow_files(unsigned long count)
     setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-void net_init(const struct options *options, unsigned long connections)
+void net_init(const struct options *options, unsigned long at_once, unsigned long in_all)
 {
     settings = options;
-    allow_files(connections);
+    allow_files(at_once);
     target = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons((uint16_t)options->port)};
     inet_pton(AF_INET, options->host, &target.sin_addr);
     bool local = (ntohl(target.sin_addr.s_addr) >> 24) == 127;
-    addresses = local ? (uint32_t)(connections / PER_ADDRESS + 1) : 1;
+    addresses = local ? (uint32_t)(in_all / PER_ADDRESS + 1) : 1;
     poller = epoll_create1(EPOLL_CLOEXEC);
     if (poller < 0)
         fail(FAIL_CONNECTION, "epoll_create1: %s", strerror(errno));
@@ -62,7 +62,7 @@ void net_init(const struct options *options, unsigned long connections)
     replies = fail_alloc(1, room);
     if (options->cafile) {
         cipher = fail_alloc(1, READ_SIZE);
-        tls_setup(options->cafile);
+        tls_setup(options->cafile, options->tls_minor);
     }
 }
 

@@ -50,8 +50,9 @@ struct net_counts {
 };
 extern struct net_counts net_counts;
 
-/* Once, before everything. `connections`: how many there will be. */
-void net_init(const struct options *options, unsigned long connections);
+/* Once, before everything. `at_once`: how many connections there will be at a time; `in_all`: how many over the whole
+ * run, since a closed one keeps its port for a minute. */
+void net_init(const struct options *options, unsigned long at_once, unsigned long in_all);
 
 /* Starts to connect; CONNECT follows by itself. `conn` is zeroed by this, and stays where it is. */
 void net_open(struct net_conn *conn, uint32_t index, const struct net_handler *handler);

@@ -26,6 +26,9 @@ static const struct option_row rows[] = {
     {"port", NUMBER, AT(port), 1, 65535, 1883, "port"},
     {"pid", NUMBER, AT(pid), 1, 1L << 30, 0, "process of the broker, for its CPU clock and memory"},
     {"tls", TEXT, AT(cafile), 0, 0, 0, "TLS; the value is the file of the CA that signed the broker's certificate"},
+    {"tls-version", TEXT, AT(tls_version), 0, 0, 0, "1.2 or 1.3 only"},
+    {"resume", FLAG, AT(resume), 0, 0, 0, "hands: take up the TLS session of a client that was there before"},
+    {"count", NUMBER, AT(count), 1, 1000000, 4000, "hands: connections in all"},
     {"user", TEXT, AT(user), 0, 0, 0, "user name"},
     {"password", TEXT, AT(password), 0, 0, 0, "password"},
     {"prefix", TEXT, AT(prefix), 0, 0, 0, "start of topics and client ids (bench)"},
@@ -56,7 +59,8 @@ static const struct option_row rows[] = {
 };
 #define ROWS (sizeof rows / sizeof rows[0])
 
-static const char *const modes[] = {[MODE_IN] = "in", [MODE_OUT] = "out", [MODE_PAIRS] = "pairs", [MODE_IDLE] = "idle"};
+static const char *const modes[] = {
+    [MODE_IN] = "in", [MODE_OUT] = "out", [MODE_PAIRS] = "pairs", [MODE_IDLE] = "idle", [MODE_HANDS] = "hands"};
 
 static void print_row(const struct option_row *row)
 {
@@ -73,7 +77,8 @@ static void usage(void)
         "  in      many publishers to one subscriber\n"
         "  out     one publisher to many subscribers\n"
         "  pairs   publisher i to subscriber i\n"
-        "  idle    connections that do nothing: memory of the broker per connection\n");
+        "  idle    connections that do nothing: memory of the broker per connection\n"
+        "  hands   clients that come and go: TLS handshake, CONNECT, CONNACK, DISCONNECT\n");
     for (size_t i = 0; i < ROWS; i++)
         print_row(&rows[i]);
     puts("\nexit status: 0 good, 1 a check did not hold, 2 wrong arguments, 3 no connection or no progress");
@@ -120,7 +125,7 @@ static void set_mode(struct options *options, const char *name)
             options->mode_name = modes[i];
             return;
         }
-    fail(FAIL_USAGE, "%s: the mode is in, out, pairs or idle; see --help", name);
+    fail(FAIL_USAGE, "%s: the mode is in, out, pairs, idle or hands; see --help", name);
 }
 
 /* 10,000 deliveries or 16 MiB keep every broker busy and none needs to drop; a fan-out needs some for each subscriber.
@@ -158,6 +163,16 @@ static void set_versions(struct options *options)
     options->sub_alias |= options->alias && options->sub_v5;
 }
 
+static void set_tls_version(struct options *options)
+{
+    const char *version = options->tls_version;
+    if (!version)
+        return;
+    if (!options->cafile || (strcmp(version, "1.2") != 0 && strcmp(version, "1.3") != 0))
+        fail(FAIL_USAGE, "--tls-version %s: 1.2 or 1.3, together with --tls", version);
+    options->tls_minor = version[2] - '0';
+}
+
 static void check_all(struct options *options)
 {
     struct in_addr address;
@@ -171,8 +186,10 @@ static void check_all(struct options *options)
         fail(FAIL_USAGE, "--user, --password: longer than 200 bytes");
     if (options->first >= options->second)
         fail(FAIL_USAGE, "--first %ld --second %ld: the second is the larger one", options->first, options->second);
-    if (options->mode == MODE_IDLE && !options->pid)
-        fail(FAIL_USAGE, "idle: --pid is needed, for the broker's memory");
+    if ((options->mode == MODE_IDLE || options->mode == MODE_HANDS) && !options->pid)
+        fail(FAIL_USAGE, "%s: --pid is needed, for the broker's memory and CPU time", options->mode_name);
+    if (options->resume && (options->mode != MODE_HANDS || !options->cafile))
+        fail(FAIL_USAGE, "--resume belongs to hands with --tls");
     if (options->mode == MODE_PAIRS && options->pubs != options->subs)
         fail(FAIL_USAGE, "pairs: as many publishers as subscribers (%ld and %ld)", options->pubs, options->subs);
 }
@@ -200,6 +217,7 @@ void options_read(struct options *options, int count, char **words)
     if (!options->subs)
         options->subs = options->mode == MODE_IN ? 1 : options->mode == MODE_OUT ? 500 : options->pubs;
     set_versions(options);
+    set_tls_version(options);
     check_all(options);
     set_bounds(options);
 }

@@ -4,7 +4,7 @@
 
 #include <stdbool.h>
 
-enum options_mode { MODE_IN, MODE_OUT, MODE_PAIRS, MODE_IDLE };
+enum options_mode { MODE_IN, MODE_OUT, MODE_PAIRS, MODE_IDLE, MODE_HANDS };
 
 /* The command line; numbers are long so that one table reads them all. */
 struct options {
@@ -13,7 +13,11 @@ struct options {
     const char *host;
     long port;
     long pid;
-    const char *cafile; /* not NULL: TLS, and the chain is verified */
+    const char *cafile;      /* not NULL: TLS, and the chain is verified */
+    const char *tls_version; /* 1.2 or 1.3; NULL: what the broker prefers */
+    int tls_minor;           /* the same as a number: 2, 3 or 0 */
+    bool resume;             /* hands: take up a session */
+    long count;              /* hands: connections in all */
     const char *user;
     const char *password;
     const char *prefix;

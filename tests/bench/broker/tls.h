@@ -29,12 +29,18 @@ void tls_pipe_add(const void *from, size_t size);
 /* Name of the library. */
 const char *tls_library(void);
 
-/* Prepares clients that verify the chain with this CA file (the host name is not compared). Ends the program if it
- * can't. */
-void tls_setup(const char *cafile);
+/* Prepares clients that verify the chain with this CA file (the host name is not compared). minor: 2 or 3 for TLS 1.2
+ * or 1.3 only, 0 for both. Ends the program if it can't. */
+void tls_setup(const char *cafile, int minor);
 
 struct tls *tls_new(void);
 void tls_free(struct tls *tls);
+
+/* From now on tls_new takes up this connection's session. Call it after the first plain text has come, since that is
+ * when TLS 1.3 has its ticket. False: there is none. */
+bool tls_keep_session(struct tls *tls);
+/* The handshake took up a session. */
+bool tls_resumed(struct tls *tls);
 
 /* Goes on with the handshake: 1 done, 0 more input is needed, -1 failed; `why` is what the library says. */
 int tls_handshake(struct tls *tls, const char **why);

@@ -9,6 +9,7 @@
 /* A struct tls is an SSL object; nothing else is kept. */
 static SSL_CTX *context;
 static BIO_METHOD *method;
+static SSL_SESSION *session; /* to be taken up, or NULL */
 
 static SSL *object(struct tls *tls)
 {
@@ -45,7 +46,7 @@ const char *tls_library(void)
     return "openssl";
 }
 
-void tls_setup(const char *cafile)
+void tls_setup(const char *cafile, int minor)
 {
     context = SSL_CTX_new(TLS_client_method());
     method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "pipe");
@@ -54,7 +55,8 @@ void tls_setup(const char *cafile)
     BIO_meth_set_read(method, read_pipe);
     BIO_meth_set_write(method, write_pipe);
     BIO_meth_set_ctrl(method, control);
-    SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
+    SSL_CTX_set_min_proto_version(context, minor == 3 ? TLS1_3_VERSION : TLS1_2_VERSION);
+    SSL_CTX_set_max_proto_version(context, minor == 2 ? TLS1_2_VERSION : TLS1_3_VERSION);
     SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);
     if (SSL_CTX_load_verify_locations(context, cafile, NULL) != 1)
@@ -70,13 +72,34 @@ struct tls *tls_new(void)
     BIO_set_init(bio, 1);
     SSL_set_bio(ssl, bio, bio);
     SSL_set_connect_state(ssl);
+    if (session)
+        SSL_set_session(ssl, session);
     return (struct tls *)ssl;
 }
 
 void tls_free(struct tls *tls)
 {
+    /* Else the library thinks of a connection that broke, and would not take up its session again. */
+    SSL_set_shutdown(object(tls), SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
     SSL_free(object(tls));
     ERR_clear_error();
+}
+
+bool tls_keep_session(struct tls *tls)
+{
+    SSL_SESSION *got = SSL_get1_session(object(tls));
+    if (!got || !SSL_SESSION_is_resumable(got)) {
+        SSL_SESSION_free(got);
+        return false;
+    }
+    SSL_SESSION_free(session);
+    session = got;
+    return true;
+}
+
+bool tls_resumed(struct tls *tls)
+{
+    return SSL_session_reused(object(tls)) == 1;
 }
 
 int tls_handshake(struct tls *tls, const char **why)

@@ -8,6 +8,7 @@
 
 /* A struct tls is a WOLFSSL object; nothing else is kept. */
 static WOLFSSL_CTX *context;
+static WOLFSSL_SESSION *session; /* to be taken up, or NULL */
 
 static WOLFSSL *object(struct tls *tls)
 {
@@ -35,15 +36,18 @@ const char *tls_library(void)
     return "wolfssl";
 }
 
-void tls_setup(const char *cafile)
+void tls_setup(const char *cafile, int minor)
 {
     wolfSSL_Init();
-    context = wolfSSL_CTX_new(wolfSSLv23_client_method());
+    context = wolfSSL_CTX_new(minor == 2   ? wolfTLSv1_2_client_method()
+                              : minor == 3 ? wolfTLSv1_3_client_method()
+                                           : wolfSSLv23_client_method());
     if (!context || wolfSSL_CTX_SetMinVersion(context, WOLFSSL_TLSV1_2) != WOLFSSL_SUCCESS)
         fail(FAIL_CONNECTION, "TLS: no context");
     wolfSSL_CTX_set_verify(context, WOLFSSL_VERIFY_PEER, NULL);
     if (wolfSSL_CTX_load_verify_locations(context, cafile, NULL) != WOLFSSL_SUCCESS)
         fail(FAIL_USAGE, "--tls %s: no certificate of a CA can be read there", cafile);
+    (void)wolfSSL_CTX_UseSessionTicket(context);
     wolfSSL_SetIORecv(context, read_pipe);
     wolfSSL_SetIOSend(context, write_pipe);
 }
@@ -53,12 +57,30 @@ struct tls *tls_new(void)
     WOLFSSL *ssl = wolfSSL_new(context);
     if (!ssl)
         fail(FAIL_CONNECTION, "TLS: out of memory");
+    if (session)
+        (void)wolfSSL_set_session(ssl, session);
     return (struct tls *)ssl;
 }
 
 void tls_free(struct tls *tls)
 {
     wolfSSL_free(object(tls));
+}
+
+bool tls_keep_session(struct tls *tls)
+{
+    WOLFSSL_SESSION *got = wolfSSL_get1_session(object(tls));
+    if (!got)
+        return false;
+    if (session)
+        wolfSSL_SESSION_free(session);
+    session = got;
+    return true;
+}
+
+bool tls_resumed(struct tls *tls)
+{
+    return wolfSSL_session_reused(object(tls)) != 0;
 }
 
 int tls_handshake(struct tls *tls, const char **why)
