@@ -7,10 +7,8 @@
 #include "sotto/base/rare.h"
 #include "sotto/codec/topic.h"
 
-/* The rarer halves of publish_decode, kept out of it: so it needs no frame on the stack. */
-
 /* A topic name that name_is_plain does not speak for. */
-static RARE enum reason check_topic(const struct packet_publish *p, enum proto proto)
+static enum reason check_topic(const struct packet_publish *p, enum proto proto)
 {
     if (p->topic.n == 0 && proto == PROTO_5)
         return props_has(&p->props, PROP_TOPIC_ALIAS) ? REASON_SUCCESS : REASON_PROTOCOL_ERROR;
@@ -19,29 +17,11 @@ static RARE enum reason check_topic(const struct packet_publish *p, enum proto p
     return topic_name_valid(p->topic) ? REASON_SUCCESS : REASON_TOPIC_NAME_INVALID;
 }
 
-/* The usual sections: without properties, or with a topic alias alone. False: it has to be read as any other. */
-static bool read_usual_props(struct rd *r, struct props *p)
-{
-    if (rd_left(r) >= 1 && r->p[0] == 0) {
-        r->p++;
-        return true;
-    }
-    if (rd_left(r) < 4 || r->p[0] != 3 || r->p[1] != PROP_TOPIC_ALIAS || (r->p[2] | r->p[3]) == 0)
-        return false;
-    p->raw = bytes_of(r->p + 1, 3);
-    p->has = 1ull << PROP_TOPIC_ALIAS;
-    p->topic_alias = (uint16_t)(r->p[2] << 8 | r->p[3]);
-    r->p += 4;
-    return true;
-}
-
 /* What 5.0 has behind the packet id. */
-static RARE enum reason decode_rest5(struct rd r, struct packet_publish *p)
+static enum reason decode_rest5(struct rd *r, struct packet_publish *p)
 {
-    enum reason why = REASON_SUCCESS;
-    if (!read_usual_props(&r, &p->props))
-        why = props_decode(&r, PACKET_PUBLISH, &p->props);
-    p->payload = bytes_of(r.p, (size_t)(r.end - r.p));
+    enum reason why = props_decode(r, PACKET_PUBLISH, &p->props);
+    p->payload = bytes_of(r->p, (size_t)(r->end - r->p));
     if (why != REASON_SUCCESS || name_is_plain(p->topic))
         return why;
     return check_topic(p, PROTO_5);
@@ -64,7 +44,7 @@ enum reason publish_decode(const struct frame *f, enum proto proto, struct packe
     p->payload = bytes_of(r.p, (size_t)(r.end - r.p));
     props_none(&p->props);
     if (proto == PROTO_5)
-        return decode_rest5(r, p);
+        return decode_rest5(&r, p);
     return name_is_plain(topic) ? REASON_SUCCESS : check_topic(p, proto);
 }
 

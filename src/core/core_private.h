@@ -568,6 +568,8 @@ void alias_out_free(struct alias_out *t);
  * (valid until the next call on this shard). False: refused.
  */
 bool publish_terms(struct client *c, const struct packet_publish *p, struct pub *pub);
+/* The same of a topic alias alone; pub has the packet's topic, which may be empty. */
+bool publish_alias(struct client *c, uint16_t alias, struct pub *pub);
 /* The section raw without properties of the ids in drop (1 << enum prop), in the shard's scratch where it has to be
  * copied. False without memory. */
 bool props_without(struct shard *s, struct bytes raw, uint64_t has, uint64_t drop, struct bytes *out);

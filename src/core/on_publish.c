@@ -83,11 +83,11 @@ static RARE void publish_qos2(struct client *c, struct pub *p, uint16_t id)
 }
 
 /* The client keeps within what it may have unanswered here; 3.x has no such rule. */
-static bool within_quota(struct client *c, const struct packet_publish *p)
+static bool within_quota(struct client *c, unsigned qos, uint16_t id)
 {
-    if (c->v5 == NULL || c->v5->unacked + c->session->received.n < RECEIVE_MAXIMUM)
+    if (qos == 0 || c->v5 == NULL || c->v5->unacked + c->session->received.n < RECEIVE_MAXIMUM)
         return true;
-    if (p->qos == 2 && id_set_has(&c->session->received, p->id))
+    if (qos == 2 && id_set_has(&c->session->received, id))
         return true;
     client_refuse(c, REASON_RECEIVE_MAXIMUM_EXCEEDED, "more unanswered QoS 1 and 2 messages than the receive maximum");
     return false;
@@ -101,7 +101,7 @@ static bool depth_fits(struct client *c, struct bytes topic)
     return false;
 }
 
-/* The general half of read_publish: 5.0, and what is not plain. */
+/* The general half of read_publish: what is not plain. */
 static RARE bool read_general(struct client *c, const struct frame *f, struct pub *pub, uint16_t *id)
 {
     struct packet_publish p;
@@ -115,17 +115,19 @@ static RARE bool read_general(struct client *c, const struct frame *f, struct pu
     *id = p.id;
     if (p.props.raw.n > 0 && !publish_terms(c, &p, pub))
         return false;
-    return depth_fits(c, pub->topic) && (p.qos == 0 || within_quota(c, &p));
+    return depth_fits(c, pub->topic) && within_quota(c, p.qos, p.id);
 }
 
 /*
- * Checks the packet, makes a publication of it, and takes its id. False: refused, or not to be published. In 3.x the
- * views go straight into the publication: copied from a decoded packet, 16 bytes at a time, they would be waited for.
+ * Checks the packet, makes a publication of it, and takes its id. False: refused, or not to be published. The views
+ * of a usual one go straight into the publication, word by word: two words copied at once, right after each was written
+ * by itself, would be waited for.
  */
 static bool read_publish(struct client *c, const struct frame *f, struct pub *pub, uint16_t *id)
 {
     pub->props = (struct bytes){NULL, 0};
-    pub->raw = f->raw;
+    pub->raw.p = f->raw.p;
+    pub->raw.n = f->raw.n;
     pub->raw_form = raw_form(c, f);
     pub->hash = pub->number = pub->identity = 0;
     pub->qos = f->flags >> 1 & 3;
@@ -136,7 +138,10 @@ static bool read_publish(struct client *c, const struct frame *f, struct pub *pu
     pub->blob = NULL;
     if (c->v5 == NULL && publish_split3(f, &pub->topic, id, &pub->payload))
         return depth_fits(c, pub->topic);
-    return read_general(c, f, pub, id);
+    uint16_t alias;
+    if (c->v5 == NULL || !publish_split5(f, &pub->topic, id, &pub->payload, &alias))
+        return read_general(c, f, pub, id);
+    return (alias == 0 || publish_alias(c, alias, pub)) && depth_fits(c, pub->topic) && within_quota(c, pub->qos, *id);
 }
 
 /* Its loop has more mail for another one than that has taken, or the store has more than it has written: nothing more

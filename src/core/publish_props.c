@@ -42,16 +42,15 @@ uint32_t expiry_left(msec expires, msec now)
     return expires > now ? (uint32_t)((expires - now + 999) / 1000) : 0;
 }
 
-/* The topic, by its alias or with one from now on. False: refused. */
-static bool take_alias(struct client *c, const struct packet_publish *p, struct pub *pub)
+bool publish_alias(struct client *c, uint16_t alias, struct pub *pub)
 {
-    uint16_t alias = p->props.topic_alias;
-    if (p->topic.n == 0 && alias_in_get(c->v5->alias_in, alias, &pub->topic, &pub->hash)) {
+    bool named = pub->topic.n > 0;
+    if (!named && alias_in_get(c->v5->alias_in, alias, &pub->topic, &pub->hash)) {
         pub->raw_form = pub->raw_form == RAW_5 ? RAW_ALIAS : RAW_NONE;
         return true;
     }
     pub->raw_form = RAW_NONE;
-    enum reason r = p->topic.n > 0         ? alias_in_set(&c->v5->alias_in, alias, p->topic, pub_hash(c->shard, pub))
+    enum reason r = named                  ? alias_in_set(&c->v5->alias_in, alias, pub->topic, pub_hash(c->shard, pub))
                     : alias > ALIAS_IN_MAX ? REASON_TOPIC_ALIAS_INVALID
                                            : REASON_PROTOCOL_ERROR;
     if (r == REASON_SUCCESS)
@@ -89,7 +88,7 @@ static bool take_others(struct client *c, const struct packet_publish *p, struct
 
 bool publish_terms(struct client *c, const struct packet_publish *p, struct pub *pub)
 {
-    if (props_has(&p->props, PROP_TOPIC_ALIAS) && !take_alias(c, p, pub))
+    if (props_has(&p->props, PROP_TOPIC_ALIAS) && !publish_alias(c, p->props.topic_alias, pub))
         return false;
     return p->props.has == ALIAS || take_others(c, p, pub);
 }

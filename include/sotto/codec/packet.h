@@ -269,7 +269,27 @@ static inline bool publish_split3(const struct frame *f, struct bytes *topic, ui
     return !r.bad && qos == (*id != 0) && name_is_plain(*topic);
 }
 
-/* The decoder of PUBLISH alone, for the path of a message. Same result as packet_decode. */
+/*
+ * The usual PUBLISH of 5.0, likewise: without properties, or with a topic alias alone; *alias is 0 without. Only with
+ * an alias the topic may be empty.
+ */
+static inline bool publish_split5(const struct frame *f, struct bytes *topic, uint16_t *id, struct bytes *payload,
+                                  uint16_t *alias)
+{
+    struct rd r = rd_of(f->body);
+    bool qos = (f->flags & 6) != 0;
+    *topic = rd_lp(&r);
+    *id = qos ? rd_u16(&r) : 0;
+    uint8_t props = rd_u8(&r);
+    *alias = 0;
+    if (props == 3 && rd_u8(&r) == PROP_TOPIC_ALIAS)
+        *alias = rd_u16(&r);
+    *payload = bytes_of(r.p, (size_t)(r.end - r.p));
+    return !r.bad && qos == (*id != 0) && props == (*alias != 0 ? 3 : 0) &&
+           (name_is_plain(*topic) || (topic->n == 0 && *alias != 0));
+}
+
+/* The decoder of PUBLISH alone. Same result as packet_decode. */
 enum reason publish_decode(const struct frame *f, enum proto proto, struct packet_publish *p);
 
 /*
