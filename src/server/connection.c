@@ -24,9 +24,10 @@
 #define OFFER_MAX 513
 /* Output is pulled and written so often in one turn, while it fills a quarter of a read. */
 #define PULLS 4
-/* A turn that read from so many connections is a busy one; then acknowledgments alone wait for so many turns. */
-#define BUSY 16
-#define GATHER_TURNS 4
+/* Acknowledgments alone wait for more of their kind, but not when they are so many already. */
+#define GATHERED 256
+/* Who sends nothing more before it is answered is answered at once for a while, for so many times 2 at most. */
+#define HASTE_MAX 7
 
 static struct connection *live(void *owner)
 {
@@ -239,15 +240,36 @@ int connection_send(struct connection *c)
     return rc;
 }
 
+/* Waiting was in vain: nothing more came. The next answers don't wait, twice as many as the last time. */
+static void lose_patience(struct connection *c)
+{
+    if (c->haste < HASTE_MAX)
+        c->haste++;
+    c->hasty = (uint8_t)(1u << c->haste);
+}
+
 /*
  * A publisher's window is larger than what it sends at once: while a loop is busy anyway, acknowledgments wait for the
  * next messages of the same client, and one write carries them all.
  */
-static bool gathers(struct connection *c)
+static bool gathers(struct connection *c, size_t bytes)
 {
-    if (c->loop->reads < BUSY || c->waited >= GATHER_TURNS || !client_patient(c->client))
+    bool waited = c->held > 0;
+    if (!loop_is_busy(c->loop) || bytes >= GATHERED || !client_patient(c->client)) {
+        c->haste = waited ? 0 : c->haste;
         return false;
-    c->waited++;
+    }
+    if (c->flags & CONNECTION_WAITED) {
+        if (bytes == c->held)
+            lose_patience(c);
+        return false;
+    }
+    if (c->hasty > 0) {
+        c->hasty--;
+        return false;
+    }
+    if (!waited)
+        c->held = (uint16_t)bytes;
     return true;
 }
 
@@ -260,11 +282,12 @@ static void pull(struct connection *c)
         size_t bytes = client_outq(c->client)->bytes;
         if (bytes == 0)
             return;
-        if (gathers(c)) {
+        if (gathers(c, bytes)) {
             loop_queue_later(c->loop, c);
             return;
         }
-        c->waited = 0;
+        c->held = 0;
+        c->flags &= (uint16_t)~CONNECTION_WAITED;
         if (connection_send(c) <= 0 || bytes < LOOP_READ / 4)
             return;
     }

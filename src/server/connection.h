@@ -22,6 +22,7 @@ enum connection_flag {
     CONNECTION_MOVING = 16,      /* wants to go to another loop */
     CONNECTION_HANDSHAKING = 32, /* holds one of the places for handshakes */
     CONNECTION_LINGERS = 64,     /* in the loop's lingering list */
+    CONNECTION_WAITED = 256,     /* its acknowledgments have waited for more of them as long as they may */
     CONNECTION_OWN_ROOM = 128,   /* what is being read goes to `kept`, not to the loop's buffer */
 };
 
@@ -37,7 +38,9 @@ struct connection {
     uint32_t linger_due; /* low bits of the time */
     uint16_t flags;
     uint8_t target; /* of a move: there are 256 loops at most */
-    uint8_t waited; /* turns that acknowledgments have waited for more of them */
+    uint8_t haste;  /* how often in a row its acknowledgments have waited in vain */
+    uint8_t hasty;  /* so many times more they won't */
+    uint16_t held;  /* the bytes of those that began to wait; 0: none do */
 };
 
 /* Takes the socket over; it has a place among the connections and, with TLS, among the handshakes, which are given

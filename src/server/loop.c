@@ -13,6 +13,10 @@
 
 /* How often a turn's end is repeated while it makes more work, before the next turn is to have the rest. */
 #define ROUNDS 8
+/* A turn that read from so many connections is a busy one; the loop is busy for so long after it, and acknowledgments
+ * alone wait for more of their kind so long. */
+#define BUSY 16
+#define GATHER_MS 4
 /* On a stop, clients have so long to take what we still have for them. */
 #define STOP_MS 1000
 
@@ -47,14 +51,34 @@ void loop_queue(struct loop *l, struct connection *c)
     if (c->flags & (CONNECTION_QUEUED | CONNECTION_RESUMES))
         return;
     c->flags |= CONNECTION_QUEUED;
+    list_remove(&c->turn);
     list_push_back(&l->dirty, &c->turn);
+}
+
+bool loop_is_busy(const struct loop *l)
+{
+    return l->reads >= BUSY || loop_now(l) < l->busy_until;
 }
 
 void loop_queue_later(struct loop *l, struct connection *c)
 {
     list_remove(&c->turn);
-    c->flags |= CONNECTION_QUEUED;
+    c->flags &= (uint16_t)~CONNECTION_QUEUED;
+    if (list_empty(&l->later))
+        l->later_due = loop_now(l) + GATHER_MS;
     list_push_back(&l->later, &c->turn);
+}
+
+/* What they waited for has come, or won't be waited for any longer. */
+static void end_later(struct loop *l)
+{
+    struct list *n;
+    l->later_due = MSEC_NEVER;
+    while ((n = list_pop_front(&l->later)) != NULL) {
+        struct connection *c = container_of(n, struct connection, turn);
+        c->flags |= CONNECTION_WAITED;
+        loop_queue(l, c);
+    }
 }
 
 void loop_resume(struct loop *l, struct connection *c)
@@ -197,6 +221,7 @@ static void arm(struct loop *l)
     msec now = loop_now(l);
     msec due = earlier(shard_next_deadline(l->shard), linger_due(l, now));
     due = earlier(due, earlier(l->accept_again, l->stop_due));
+    due = earlier(due, l->later_due);
     if (due == l->armed)
         return;
     l->armed = due;
@@ -250,8 +275,9 @@ static void on_turn_end(uv_prepare_t *p)
             more = true;
         }
     }
+    if (l->reads >= BUSY)
+        l->busy_until = loop_now(l) + GATHER_MS;
     l->reads = 0;
-    list_splice(&l->dirty, &l->later);
     if (more || !list_empty(&l->resume) || !list_empty(&l->dirty))
         uv_idle_start(&l->unfinished, on_unfinished);
     else
@@ -302,6 +328,8 @@ static void on_deadline(uv_timer_t *t)
     struct loop *l = t->data;
     l->armed = MSEC_NEVER;
     shard_tick(l->shard, loop_now(l));
+    if (loop_now(l) >= l->later_due)
+        end_later(l);
     end_lingering(l);
     if (loop_now(l) >= l->accept_again) {
         l->accept_again = MSEC_NEVER;
@@ -358,7 +386,7 @@ static void init_lists(struct loop *l)
     list_init(&l->dirty);
     list_init(&l->later);
     list_init(&l->resume);
-    l->armed = l->accept_again = l->stop_due = MSEC_NEVER;
+    l->armed = l->accept_again = l->stop_due = l->later_due = MSEC_NEVER;
 }
 
 static void init_handles(struct loop *l)

@@ -34,7 +34,8 @@ struct loop {
     uv_loop_t uv;
     unsigned number;
     uint32_t turn;
-    uint32_t reads; /* of this turn */
+    uint32_t reads;  /* of this turn */
+    msec busy_until; /* a turn of many reads was within the last milliseconds */
     struct server *server;
     struct shard *shard;
     struct memory_store store;
@@ -55,7 +56,8 @@ struct loop {
     struct list connections; /* by `all` */
     struct list lingering;   /* by `all`: closing, the peer has not taken the last bytes; the oldest first */
     struct list dirty;       /* by `turn`: to be looked at before the turn ends */
-    struct list later;       /* by `turn`: to be looked at before the next turn ends, which follows without sleeping */
+    struct list later;       /* by `turn`: acknowledgments alone, which wait for more of their kind until later_due */
+    msec later_due;          /* MSEC_NEVER: it is empty */
     struct list resume;      /* by `turn`: to go on reading in the next turn */
 
     struct acceptor *acceptors;
@@ -101,8 +103,10 @@ static inline msec loop_now(const struct loop *l)
 
 /* The connection is looked at before the turn ends; once, however often it is called. */
 void loop_queue(struct loop *l, struct connection *c);
-/* From connection_turn: the connection is looked at once more before the next turn ends, which follows without
- * sleeping. */
+/* It has had a turn of many reads within the last milliseconds. */
+bool loop_is_busy(const struct loop *l);
+/* From connection_turn: the connection is looked at again when it is queued, and within a few milliseconds, then with
+ * CONNECTION_WAITED. */
 void loop_queue_later(struct loop *l, struct connection *c);
 /* The connection goes on reading in the next turn (connection_resume), which follows without sleeping. */
 void loop_resume(struct loop *l, struct connection *c);
