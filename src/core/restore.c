@@ -209,15 +209,17 @@ bool restore_row(struct restore *r, const struct restore_row *row)
                            .retain = row->retain,
                            .sent = in_flight,
                            .released = released};
+    size_t size = m != NULL ? (size_t)m->topic_n + m->props_n + m->payload_n : 0;
     if (n->next_row <= row->row)
         n->next_row = row->row + 1;
     if (in_flight) {
+        n->inflight_bytes += size;
         n->next_id = row->packet_id == UINT16_MAX ? 1 : (uint16_t)(row->packet_id + 1);
         n->ids_free = 0; /* to be found out */
         move_forward(n);
     } else {
         n->queued++;
-        n->queue_bytes += (size_t)m->topic_n + m->props_n + m->payload_n;
+        n->queue_bytes += size;
     }
     return true;
 }

@@ -105,6 +105,11 @@ static void what_was_done_does_not_come_again(void **state)
     assert_int_equal(peer_expect_publish(p, 10, "done", "two"), two); /* DUP, and the same packet id */
     peer_send(p, "40 02 %04x", two);
     peer_ping(p);
+    publisher = client(port(state), "publisher"); /* and what is new comes */
+    publish_1(publisher, 3, "done", "three");
+    peer_send(p, "40 02 %04x", peer_expect_publish(p, 2, "done", "three"));
+    peer_ping(p);
+    peer_disconnect(publisher);
     peer_disconnect(p);
     restart(state);
     p = durable_client(port(state), "done", true);
