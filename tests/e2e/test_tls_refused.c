@@ -240,7 +240,6 @@ static void weak_groups_and_signatures(void **state)
 {
     static const struct hello weak[] = {
         {"P-192 and P-224", .suites = GOOD_SUITES, .groups = "00130015"},
-        {"P-192 in TLS 1.3", .suites = GOOD_SUITES_1_3, .versions = "0304", .groups = "0013"},
         {"MD5 and SHA-1", .suites = "c02fc02b", .signatures = "010102010203"},
         {"MD5 and SHA-1 in TLS 1.3", .suites = GOOD_SUITES_1_3, .versions = "0304", .signatures = "010102010203"},
     };
