@@ -19,7 +19,8 @@ static size_t gated_bytes(const struct gated *g, const struct message *route)
     return sizeof(*g) + g->n + held;
 }
 
-static bool gate_add(struct client *c, const struct packet *p, uint64_t need, struct message *route)
+static bool gate_add(struct client *c, const struct packet *p, uint64_t need, struct message *route,
+                     struct promise *promise)
 {
     size_t n = packet_encode(p, c->proto, NULL, 0);
     if (route == NULL && client_too_large(c, n))
@@ -30,6 +31,9 @@ static bool gate_add(struct client *c, const struct packet *p, uint64_t need, st
         return false;
     }
     g->need = need;
+    g->promise = promise;
+    if (promise != NULL)
+        promise->refs++;
     g->n = (uint32_t)n;
     c->gate_bytes += (uint32_t)(gated_bytes(g, route));
     if (route != NULL) {
@@ -45,25 +49,32 @@ static bool gate_add(struct client *c, const struct packet *p, uint64_t need, st
     return true;
 }
 
+static void gated_free(struct gated *g)
+{
+    if (g->promise != NULL)
+        promise_unref(g->promise);
+    mem_free(g);
+}
+
 void client_answer(struct client *c, const struct packet *p, uint64_t need)
 {
     if (need <= c->shard->committed && list_empty(&c->gate))
         client_send(c, p);
     else
-        gate_add(c, p, need, NULL);
+        gate_add(c, p, need, NULL, NULL);
 }
 
 void client_reply(struct client *c, const struct packet *p)
 {
     if (c->connack_waits)
-        gate_add(c, p, 0, NULL);
+        gate_add(c, p, 0, NULL, NULL);
     else
         client_send(c, p);
 }
 
 bool client_answer_routing(struct client *c, const struct packet *p, uint64_t need, struct message *route)
 {
-    return gate_add(c, p, need, route);
+    return gate_add(c, p, need, route, NULL);
 }
 
 /* Success is four bytes in every version: the path of a message, without the general encoder. */
@@ -87,27 +98,61 @@ static void append_short_ack(struct client *c, enum packet_type type, uint16_t i
     client_wake(c);
 }
 
-RARE void client_answer_refusal(struct client *c, enum packet_type type, uint16_t id, enum reason reason,
-                                const char *why)
+static const char not_stored[] = "what it sent could not be stored";
+static const char all_full[] = "the queues of all who want it are full";
+
+static struct packet refusal(const struct client *c, enum packet_type type, uint16_t id, enum reason reason,
+                             const char *why)
 {
     struct packet p = {.type = type, .ack = {.id = id, .reason = reason}};
     client_explain(c, &p.ack.props, why);
     if (client_too_large(c, packet_encode(&p, c->proto, NULL, 0)))
         p.ack.props.has = 0;
+    return p;
+}
+
+RARE void client_answer_refusal(struct client *c, enum packet_type type, uint16_t id, enum reason reason,
+                                const char *why)
+{
+    struct packet p = refusal(c, type, id, reason, why);
     client_answer(c, &p, 0);
+}
+
+RARE void client_answer_failure(struct client *c, enum packet_type type, uint16_t id, bool full)
+{
+    if (type == PACKET_PUBREC)
+        id_set_remove(&c->session->received, id);
+    if (c->v5 != NULL)
+        client_answer_refusal(c, type, id, REASON_QUOTA_EXCEEDED, full ? all_full : not_stored);
+    else
+        client_refuse(c, REASON_QUOTA_EXCEEDED, not_stored);
+}
+
+/* Field by field: the properties are large, and not looked at. */
+static void fill_ack(struct packet *p, enum packet_type type, uint16_t id, enum reason reason)
+{
+    p->type = type;
+    p->ack.id = id;
+    p->ack.reason = reason;
+    p->ack.props.has = 0;
+    p->ack.props.raw = (struct bytes){NULL, 0};
+    p->ack.props.user_count = p->ack.props.sub_id_count = 0;
 }
 
 static RARE void answer_long_ack(struct client *c, enum packet_type type, uint16_t id, enum reason reason,
                                  uint64_t need)
 {
     struct packet p;
-    p.type = type;
-    p.ack.id = id;
-    p.ack.reason = reason;
-    p.ack.props.has = 0;
-    p.ack.props.raw = (struct bytes){NULL, 0};
-    p.ack.props.user_count = p.ack.props.sub_id_count = 0;
+    fill_ack(&p, type, id, reason);
     client_answer(c, &p, need);
+}
+
+void client_answer_promised(struct client *c, enum packet_type type, uint16_t id, enum reason reason, uint64_t need,
+                            struct promise *promise)
+{
+    struct packet p;
+    fill_ack(&p, type, id, c->v5 == NULL && reason < REASON_UNSPECIFIED ? REASON_SUCCESS : reason);
+    gate_add(c, &p, need, NULL, promise);
 }
 
 void client_answer_ack(struct client *c, enum packet_type type, uint16_t id, enum reason reason, uint64_t need)
@@ -120,16 +165,43 @@ void client_answer_ack(struct client *c, enum packet_type type, uint16_t id, enu
         answer_long_ack(c, type, id, reason, need);
 }
 
+static bool waits(const struct client *c, const struct gated *g)
+{
+    return g->need > c->shard->committed || (g->promise != NULL && !promise_is_home(g->promise));
+}
+
+/* The front one can't be given. 5.0 has a word for PUBACK and PUBREC; else the connection ends, and the rest of what
+ * waits with it. False: that. */
+static RARE bool refuse(struct client *c, struct gated *g)
+{
+    enum packet_type type = (enum packet_type)(g->bytes[0] >> 4);
+    if (c->v5 == NULL || g->route != NULL || (type != PACKET_PUBACK && type != PACKET_PUBREC)) {
+        client_refuse(c, REASON_QUOTA_EXCEEDED, not_stored);
+        return false;
+    }
+    uint16_t id = (uint16_t)(g->bytes[2] << 8 | g->bytes[3]); /* of a packet below 128 bytes */
+    if (type == PACKET_PUBREC)
+        id_set_remove(&c->session->received, id);
+    bool full = !g->failed && promise_full(g->promise);
+    struct packet p = refusal(c, type, id, REASON_QUOTA_EXCEEDED, full ? all_full : not_stored);
+    client_send(c, &p);
+    g->n = 0;
+    return true;
+}
+
 void client_release(struct client *c)
 {
     while (!list_empty(&c->gate) && c->state != CLIENT_CLOSING) {
         struct gated *g = container_of(c->gate.next, struct gated, link);
-        if (g->need > c->shard->committed) {
+        if (waits(c, g)) {
             wait_for_commit(c);
             return;
         }
+        size_t bytes = gated_bytes(g, g->route);
+        if ((g->failed || (g->promise != NULL && promise_broken(g->promise))) && !refuse(c, g))
+            return;
         list_remove(&g->link);
-        c->gate_bytes -= (uint32_t)(gated_bytes(g, g->route));
+        c->gate_bytes -= (uint32_t)bytes;
         c->connack_waits = false; /* it is the first */
         if (g->bytes[0] >> 4 == PACKET_PUBACK && c->v5 != NULL)
             c->v5->unacked--;
@@ -142,7 +214,7 @@ void client_release(struct client *c)
             pub_fini(c->shard, &p);
         }
         client_append(c, g->bytes, g->n);
-        mem_free(g);
+        gated_free(g);
         client_wake(c);
     }
 }
@@ -157,7 +229,7 @@ void client_drop_answers(struct client *c)
             if (c->session != NULL && id_set_remove(&c->session->received, g->id) && session_durable(c->session))
                 session_store(c->session, &(struct store_record){.kind = STORE_RECEIVED_DONE, .packet_id = g->id});
         }
-        mem_free(g);
+        gated_free(g);
     }
     c->gate_bytes = 0;
 }
@@ -165,10 +237,7 @@ void client_drop_answers(struct client *c)
 void client_store_failed(struct client *c, uint64_t from, uint64_t to)
 {
     for (struct list *l = c->gate.next; l != &c->gate; l = l->next) {
-        const struct gated *g = container_of(l, struct gated, link);
-        if (g->need >= from && g->need <= to) {
-            client_refuse(c, REASON_QUOTA_EXCEEDED, "what it sent could not be stored");
-            return;
-        }
+        struct gated *g = container_of(l, struct gated, link);
+        g->failed |= g->need >= from && g->need <= to;
     }
 }

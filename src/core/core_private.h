@@ -79,12 +79,22 @@ struct broker {
     unsigned n;
     struct inbox *mail;         /* [from * n + to] */
     _Atomic bool *mail_awaited; /* [from * n + to]: from holds publishers back until to has taken its mail */
+    struct inbox *home;         /* [to]: promises of that shard whose counts are all back */
 };
 
 /* Mail that a shard gathers for another one during a turn. */
 struct outgoing {
     struct list items;
+    struct list home; /* its promises, see promise.c */
     size_t bytes;
+};
+
+/* What became of the publication in hand, see shard.note; and of one that has a promise, on all shards. */
+enum {
+    NOTE_TAKEN = 1,    /* somebody has it, or may have */
+    NOTE_FULL = 2,     /* a session that is stored has not: its queue is full */
+    NOTE_LOST = 4,     /* somebody has not for want of memory, or it could not be stored */
+    NOTE_PROMISED = 8, /* it has a promise */
 };
 
 struct counters {
@@ -108,6 +118,8 @@ struct shard {
     struct list waiting;  /* clients with answers that wait for a commit */
     uint64_t committed;   /* numbers the store has answered for */
     uint64_t need;        /* the highest number that the work in hand has to wait for */
+    uint32_t note;        /* of the publication in hand: NOTE_... */
+    struct ring owed;     /* see promise.c */
     uint64_t identities;  /* given to messages, for the store */
     struct timer expire;  /* retained messages that expire */
     uint8_t *scratch;     /* see shard_scratch */
@@ -167,11 +179,14 @@ struct pub {
     uint64_t number; /* of the topic, in this shard's cache; 0: it isn't there */
     uint8_t qos;
     bool retain;
+    bool awaited;      /* somebody is told when it is safe: it gets a promise, where it needs one */
+    bool group_stored; /* the group that it goes through has stored members */
     msec expires;
     handle from;       /* the publisher's session */
     uint64_t identity; /* for the store: the same on all shards; 0: none yet */
     struct message *msg;
     struct blob *blob;
+    struct promise *promise; /* NULL: none. Not a reference */
 };
 
 /* The topic's hash by the broker's key. */
@@ -354,6 +369,45 @@ bool shard_holds_back(struct shard *s);
 bool mail_congested(struct shard *s, unsigned *to);
 void mail_free_all(struct shard *s);
 
+/* ---------------------------------------------------------------- promises */
+
+struct promise {
+    struct list link;      /* on its way home */
+    _Atomic uint32_t left; /* counts that are out: the publisher's, and one for each record of mail */
+    _Atomic uint32_t notes;
+    unsigned origin; /* the publisher's shard; what follows is for that one only */
+    uint32_t refs;   /* while counts are out, and of each answer that waits */
+    handle client;   /* who waits */
+    bool told_full;  /* it can be told when everybody's queue is full */
+    bool home;       /* all counts are back */
+};
+
+void promise_init(struct shard *s);
+/* Counts that this shard still has go back, broken. */
+void promise_fini(struct shard *s);
+/* Gives p a promise, where it has none. Without memory it is noted as lost. */
+void promise_make(struct shard *s, struct pub *p);
+/* The same where one of the n subscribers of another shard is stored. */
+void promise_for(struct shard *s, struct pub *p, const struct match *m, uint32_t n);
+/* Another count. */
+struct promise *promise_share(struct promise *p);
+/* A count comes back, on whatever shard. With the last one it goes home, where it may end: have a reference. */
+void promise_return(struct shard *s, struct promise *p, unsigned notes);
+/* The same when what was just made of the publication (shard->need, shard->note) is committed. */
+void promise_owe(struct shard *s, struct promise *p);
+/* The store has answered for from..number. */
+void promise_committed(struct shard *s, uint64_t from, uint64_t number, bool failed);
+/* Those that came home from other shards. */
+void promise_take(struct shard *s);
+void promise_unref(struct promise *p);
+/* All counts are back: it is kept, or broken. */
+bool promise_is_home(const struct promise *p);
+bool promise_broken(const struct promise *p);
+/* Broken for no other reason than full queues. */
+bool promise_full(const struct promise *p);
+/* What is left in the inboxes of a broker that ends. */
+void promise_free_all(struct broker *b);
+
 /* ------------------------------------------------------------------ client */
 
 /* What truly differs between versions; all else is read up into the terms of 5.0. */
@@ -382,8 +436,10 @@ enum client_state {
 struct gated {
     struct list link;
     uint64_t need;
-    struct message *route; /* QoS 2: to be routed when it is committed, before the answer */
-    uint16_t id;           /* with route: the packet id that it came with */
+    struct promise *promise; /* to be kept, too; NULL: none */
+    struct message *route;   /* QoS 2: to be routed when it is committed, before the answer */
+    uint16_t id;             /* with route: the packet id that it came with */
+    bool failed;             /* the store failed on its number: it is refused, in its turn */
     uint32_t n;
     uint8_t bytes[];
 };
@@ -477,13 +533,19 @@ void client_answer(struct client *c, const struct packet *p, uint64_t need);
  * False: no memory, neither will be. */
 bool client_answer_routing(struct client *c, const struct packet *p, uint64_t need, struct message *route);
 void client_answer_ack(struct client *c, enum packet_type type, uint16_t id, enum reason reason, uint64_t need);
+/* The same for one that waits for a promise, too, of which this takes a reference. */
+void client_answer_promised(struct client *c, enum packet_type type, uint16_t id, enum reason reason, uint64_t need,
+                            struct promise *promise);
+/* A publication could not be kept, or (full) nobody had room for it: 5.0 is told in place of PUBACK or PUBREC, 3.x
+ * can't be: its connection ends, and it sends again. */
+void client_answer_failure(struct client *c, enum packet_type type, uint16_t id, bool full);
 /* A refusal, with a reason in words where the client wants it. */
 void client_answer_refusal(struct client *c, enum packet_type type, uint16_t id, enum reason reason, const char *why);
 /* Forgets what waits: the connection ends. A QoS 2 publication that was not routed will be sent again as a new one. */
 void client_drop_answers(struct client *c);
 /* Releases answers that are committed by now. */
 void client_release(struct client *c);
-/* The store failed on numbers from..to: answers that wait for them never come. */
+/* The store failed on numbers from..to: answers that wait for them are refusals now. */
 void client_store_failed(struct client *c, uint64_t from, uint64_t to);
 /* Takes the session away from the client: publishes the will where due. */
 void client_detach(struct client *c);

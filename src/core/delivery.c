@@ -175,6 +175,7 @@ static void send_view(struct session *n, struct pub *p, const struct delivery *d
 {
     struct client *c = n->client;
     struct alias_choice by = {0};
+    n->shard->note |= NOTE_TAKEN;
     if (has_aliases(c))
         by = alias_out_choose(c->v5->alias_out, p->topic, pub_hash(n->shard, p), p->number);
     enum raw_form form = p->raw_form;
@@ -204,6 +205,13 @@ static RARE void lose(struct session *n, const char *why)
               LF_STR("hint", n->client != NULL
                                  ? "the client reads too slowly; see max_queued_messages and max_queued_bytes"
                                  : "the client has been away; see max_queued_messages and max_queued_bytes"));
+}
+
+/* What was promised, too: the publisher must not be told that it is safe. */
+static RARE void lose_for_memory(struct session *n)
+{
+    n->shard->note |= NOTE_LOST;
+    lose(n, "no memory");
 }
 
 static void drop_waiting(struct session *n)
@@ -243,8 +251,11 @@ static RARE bool make_room(struct session *n, uint8_t qos, size_t size)
         bool oldest = l->queue_policy == QUEUE_DROP_OLDEST && session_waiting(n) > 0 && size <= l->max_queued_bytes;
         lose(n, oldest ? "the queue is full, its oldest message is dropped"
                        : "the queue is full, the new message is dropped");
-        if (!oldest)
+        if (!oldest) {
+            if (l->queue_policy == QUEUE_DROP_NEWEST && qos > 0 && session_durable(n))
+                n->shard->note |= NOTE_FULL;
             return false;
+        }
         drop_waiting(n);
     }
     return true;
@@ -269,7 +280,7 @@ static RARE void enqueue(struct session *n, struct pub *p, const struct delivery
     struct shard *s = n->shard;
     struct message *m = pub_message(s, p);
     if (m == NULL) {
-        lose(n, "no memory");
+        lose_for_memory(n);
         return;
     }
     size_t size = waiting_bytes(m, like->qos);
@@ -277,9 +288,10 @@ static RARE void enqueue(struct session *n, struct pub *p, const struct delivery
         return;
     struct delivery *d = ring_push_back_raw(&n->deliveries);
     if (d == NULL) {
-        lose(n, "no memory");
+        lose_for_memory(n);
         return;
     }
+    s->note |= NOTE_TAKEN;
     fill(d, like, m);
     n->queue_bytes += size;
     n->queued += d->qos > 0;
@@ -306,9 +318,10 @@ static RARE void send_now(struct session *n, struct pub *p, const struct deliver
     struct message *m = pub_message(n->shard, p);
     struct delivery *d = m != NULL ? ring_push_back_raw(&n->deliveries) : NULL;
     if (d == NULL) {
-        lose(n, "no memory");
+        lose_for_memory(n);
         return;
     }
+    n->shard->note |= NOTE_TAKEN;
     fill(d, like, m);
     if (session_durable(n))
         store_message(n, d);
@@ -354,7 +367,7 @@ static RARE void deliver_with_ids(struct session *n, const struct pub *p, const 
     size_t cap = (size_t)count * 5 + p->props.n;
     uint8_t *props = mem_try_alloc(cap);
     if (props == NULL) {
-        lose(n, "no memory");
+        lose_for_memory(n);
         return;
     }
     struct wr w = wr_of(props, cap);

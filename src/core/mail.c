@@ -30,6 +30,7 @@ struct head {
     uint8_t qos;
     bool retain;
     struct blob *blob;
+    struct promise *promise; /* a count of it goes with the record; NULL: none */
     msec expires;
     handle from;
     uint64_t identity;
@@ -72,6 +73,7 @@ void mail_add(struct shard *s, unsigned to, const struct pub *p, const struct ma
     struct chunk *c = chunk_for(s, out, size);
     if (c == NULL) {
         count_add(&s->count.dropped, n);
+        s->note |= NOTE_LOST;
         log_event(LOG_ERROR, "memory.exhausted", LF_STR("what", "a message for another loop was dropped"));
         return;
     }
@@ -84,6 +86,7 @@ void mail_add(struct shard *s, unsigned to, const struct pub *p, const struct ma
                      .qos = p->qos,
                      .retain = p->retain,
                      .blob = p->blob != NULL ? blob_ref(p->blob) : NULL,
+                     .promise = p->promise != NULL ? promise_share(p->promise) : NULL,
                      .expires = p->expires,
                      .from = p->from,
                      .identity = p->identity};
@@ -101,6 +104,7 @@ void mail_add(struct shard *s, unsigned to, const struct pub *p, const struct ma
     if (p->blob == NULL)
         wr_bytes(&w, p->payload.p, p->payload.n);
     assert(!w.bad);
+    s->note |= p->promise == NULL ? NOTE_TAKEN : 0;
     c->used += (uint32_t)size;
     out->bytes += size + (p->blob != NULL ? p->payload.n : 0);
     s->has_mail = true;
@@ -113,9 +117,12 @@ bool mail_push(struct shard *s)
     s->has_mail = false;
     for (unsigned to = 0; to < s->b->n; to++) {
         struct outgoing *out = &s->out[to];
-        if (list_empty(&out->items))
-            continue;
-        if (inbox_push(&s->b->mail[s->number * s->b->n + to], &out->items, out->bytes))
+        bool ring = false;
+        if (!list_empty(&out->items))
+            ring = inbox_push(&s->b->mail[s->number * s->b->n + to], &out->items, out->bytes);
+        if (!list_empty(&out->home))
+            ring |= inbox_push(&s->b->home[to], &out->home, 0);
+        if (ring)
             s->env.ring(s->env.ctx, to);
         out->bytes = 0;
     }
@@ -140,8 +147,15 @@ static size_t take_record(struct shard *s, const uint8_t *at)
     memcpy(&h, at, sizeof(h));
     const struct match *m = (const struct match *)(const void *)(at + sizeof(h));
     const uint8_t *data = (const uint8_t *)(m + h.matches);
-    struct pub p = {
-        .qos = h.qos, .retain = h.retain, .expires = h.expires, .from = h.from, .identity = h.identity, .blob = h.blob};
+    struct pub p = {.qos = h.qos,
+                    .retain = h.retain,
+                    .expires = h.expires,
+                    .from = h.from,
+                    .identity = h.identity,
+                    .blob = h.blob,
+                    .promise = h.promise};
+    s->need = 0;
+    s->note = 0;
     p.topic = bytes_of(data, h.topic);
     p.props = bytes_of(data + h.topic, h.props);
     p.payload = h.blob != NULL ? bytes_of(h.blob->p, h.blob->n) : bytes_of(data + h.topic + h.props, h.payload);
@@ -149,6 +163,8 @@ static size_t take_record(struct shard *s, const uint8_t *at)
         share_give(s, &p, &(struct share_turn){m[0], h.group, h.tried, h.rank, h.last});
     else
         deliver_all(s, &p, m, h.matches);
+    if (h.promise != NULL)
+        promise_owe(s, h.promise);
     pub_fini(s, &p);
     return h.size;
 }
@@ -174,6 +190,7 @@ void mail_take(struct shard *s)
     for (unsigned from = 0; from < s->b->n; from++)
         if (from != s->number)
             take_from(s, from);
+    promise_take(s);
 }
 
 static bool over_mark(struct shard *s, unsigned to)
@@ -205,6 +222,8 @@ static void free_items(struct shard *s, struct list *items)
             struct head h;
             memcpy(&h, (const uint8_t *)c->data + at, sizeof(h));
             blob_unref(h.blob);
+            if (h.promise != NULL)
+                promise_return(s, h.promise, NOTE_LOST);
             at += h.size;
         }
         pool_put(&s->pool, c, c->size);
@@ -223,4 +242,7 @@ void mail_free_all(struct shard *s)
         free_items(s, &items);
         free_items(s, &s->out[i].items);
     }
+    for (unsigned i = 0; i < s->b->n; i++)
+        if (!list_empty(&s->out[i].home))
+            inbox_push(&s->b->home[i], &s->out[i].home, 0);
 }

@@ -39,6 +39,30 @@ static enum raw_form raw_form(const struct client *c, const struct frame *f)
     return c->v5 != NULL ? RAW_5 : RAW_3;
 }
 
+static inline enum reason said(bool wanted)
+{
+    return wanted ? REASON_SUCCESS : REASON_NO_MATCHING_SUBSCRIBERS;
+}
+
+/* It went to stored sessions of other shards, or somebody did not get it. */
+static RARE void answer_noted(struct client *c, struct pub *p, enum packet_type type, uint16_t id, bool wanted)
+{
+    struct shard *s = c->shard;
+    struct promise *promise = p->promise;
+    if (promise != NULL) {
+        promise->client = c->h;
+        promise->told_full = c->v5 != NULL;
+        client_answer_promised(c, type, id, said(wanted), s->need, promise);
+        promise_return(s, promise, s->note & (NOTE_TAKEN | NOTE_FULL | NOTE_LOST));
+        return;
+    }
+    bool lost = (s->note & NOTE_LOST) != 0, full = !lost && (s->note & NOTE_TAKEN) == 0 && c->v5 != NULL;
+    if (lost || full)
+        client_answer_failure(c, type, id, full);
+    else
+        client_answer_ack(c, type, id, said(wanted), s->need);
+}
+
 /* QoS 2 of a session that is stored: routed after the commit which allows PUBREC, so that a crash can't make it twice.
  */
 static RARE void publish_stored(struct client *c, struct pub *p, uint16_t id)
@@ -79,7 +103,10 @@ static RARE void publish_qos2(struct client *c, struct pub *p, uint16_t id)
         return;
     }
     bool wanted = route(c->shard, p);
-    client_answer_ack(c, PACKET_PUBREC, id, wanted ? REASON_SUCCESS : REASON_NO_MATCHING_SUBSCRIBERS, c->shard->need);
+    if (c->shard->note > NOTE_TAKEN)
+        answer_noted(c, p, PACKET_PUBREC, id, wanted);
+    else
+        client_answer_ack(c, PACKET_PUBREC, id, said(wanted), c->shard->need);
 }
 
 /* The client keeps within what it may have unanswered here; 3.x has no such rule. */
@@ -134,8 +161,10 @@ static bool read_publish(struct client *c, const struct frame *f, struct pub *pu
     pub->retain = (f->flags & 1) != 0;
     pub->expires = MSEC_NEVER;
     pub->from = c->session->h;
+    pub->awaited = pub->qos > 0;
     pub->msg = NULL;
     pub->blob = NULL;
+    pub->promise = NULL;
     if (c->v5 == NULL && publish_split3(f, &pub->topic, id, &pub->payload))
         return depth_fits(c, pub->topic);
     uint16_t alias;
@@ -162,9 +191,12 @@ static void publish(struct client *c, struct pub *pub, uint16_t id)
         return;
     }
     bool wanted = route(c->shard, pub);
-    if (pub->qos == 1)
-        client_answer_ack(c, PACKET_PUBACK, id, wanted ? REASON_SUCCESS : REASON_NO_MATCHING_SUBSCRIBERS,
-                          c->shard->need);
+    if (pub->qos == 0)
+        return;
+    if (c->shard->note > NOTE_TAKEN)
+        answer_noted(c, pub, PACKET_PUBACK, id, wanted);
+    else
+        client_answer_ack(c, PACKET_PUBACK, id, said(wanted), c->shard->need);
 }
 
 void on_publish(struct client *c, const struct frame *f)
@@ -176,6 +208,7 @@ void on_publish(struct client *c, const struct frame *f)
         return;
     count_add(&s->count.received, 1);
     s->need = 0;
+    s->note = 0;
     if (allowed(c, pub.topic))
         publish(c, &pub, id);
     else if (pub.qos > 0)

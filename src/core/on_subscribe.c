@@ -132,8 +132,11 @@ static enum reason subscribe_one(struct client *c, const struct filter_request *
         return r;
     if (!session_may_add_sub(n, f->filter) && !has_subscription(n, f, &share))
         return REASON_QUOTA_EXCEEDED;
-    struct sub_options o = {
-        .id = sub_id, .qos = f->qos, .no_local = f->no_local, .retain_as_published = f->retain_as_published};
+    struct sub_options o = {.id = sub_id,
+                            .qos = f->qos,
+                            .no_local = f->no_local,
+                            .retain_as_published = f->retain_as_published,
+                            .durable = session_durable(n)};
     return share.group.n > 0 ? subscribe_shared(c, f, &o, &share) : subscribe_plain(c, f, &o);
 }
 

@@ -101,13 +101,15 @@ handle restore_session(struct restore *r, const struct restore_session *s)
     return n->h;
 }
 
-bool restore_filter(struct restore *r, struct bytes filter, const struct sub_options *o)
+bool restore_filter(struct restore *r, struct bytes filter, const struct sub_options *options)
 {
     struct session *n = r->session;
     struct index *x = r->b->index;
     struct subscription sub = {0};
     struct share share = {0};
+    struct sub_options o = *options;
     enum index_result entered;
+    o.durable = true;
     if (!filter_valid(filter) || share_parse(filter, &share) < 0)
         return false;
     if (share.group.n > 0) {
@@ -115,9 +117,9 @@ bool restore_filter(struct restore *r, struct bytes filter, const struct sub_opt
             n->hint = share_hint_new();
         if (n->hint == NULL)
             return false;
-        entered = index_add_shared(x, share.group, share.filter, n->h, *o, n->hint, &sub.group);
+        entered = index_add_shared(x, share.group, share.filter, n->h, o, n->hint, &sub.group);
     } else {
-        entered = index_add(x, filter, n->h, *o, &sub.node);
+        entered = index_add(x, filter, n->h, o, &sub.node);
     }
     if (entered != INDEX_NEW || session_add_sub(n, sub))
         return entered != INDEX_NO_MEMORY;

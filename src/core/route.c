@@ -20,6 +20,7 @@ static RARE void keep_retained(struct shard *s, struct pub *p)
     if (p->payload.n == 0) {
         if (retained_delete(r, p->topic))
             s->need = s->store->put(s->store_ctx, s->number, &record);
+        s->note |= NOTE_TAKEN;
         return;
     }
     struct blob *props = NULL;
@@ -34,6 +35,7 @@ static RARE void keep_retained(struct shard *s, struct pub *p)
     blob_unref(props);
     if (result == RETAINED_STORED) {
         shard_expect_expiry(s, p->expires);
+        s->note |= NOTE_TAKEN;
         uint64_t number = s->store->put(s->store_ctx, s->number, &record);
         if (p->qos > 0)
             s->need = number;
@@ -50,6 +52,7 @@ static RARE void route_shared(struct shard *s, struct pub *p, const struct match
 {
     for (uint32_t i = 0; i < all->shared_n; i++) {
         struct share_turn t;
+        p->group_stored = share_members_durable(all->shared[i]);
         if (share_pick(all->shared[i], p->qos, &t))
             share_give(s, p, &t);
         else
@@ -69,6 +72,7 @@ static RARE const struct matches *match_retained(struct shard *s, struct pub *p)
 static RARE void not_routed(struct shard *s, const struct pub *p)
 {
     count_add(&s->count.dropped, 1);
+    s->note |= NOTE_LOST;
     log_event(LOG_ERROR, "memory.exhausted", LF_STR("what", "a message was not routed"), LF_BYTES("topic", p->topic));
 }
 
@@ -90,6 +94,8 @@ bool route(struct shard *s, struct pub *p)
         if (owner != s->number) {
             for (n = 1; i + n < all->n && handle_owner(m[i + n].h) == owner;)
                 n++;
+            if (p->awaited)
+                promise_for(s, p, m + i, n);
             mail_add(s, owner, p, m + i, n, NULL);
             continue;
         }

@@ -26,8 +26,11 @@ struct shard *shard_new(struct broker *b, unsigned number, const struct shard_en
     heap_init(&s->timers);
     s->cache = match_cache_new(b->index, &b->key);
     s->out = mem_alloc(b->n * sizeof(*s->out));
-    for (unsigned i = 0; i < b->n; i++)
+    for (unsigned i = 0; i < b->n; i++) {
         list_init(&s->out[i].items);
+        list_init(&s->out[i].home);
+    }
+    promise_init(s);
     list_init(&s->paused);
     list_init(&s->waiting);
     s->expire.tag = TIMER_RETAINED;
@@ -45,6 +48,7 @@ void shard_free(struct shard *s)
         session_free(session);
         pos = 0;
     }
+    promise_fini(s);
     mail_free_all(s);
     match_cache_free(s->cache);
     heap_fini(&s->timers);
@@ -187,6 +191,7 @@ void shard_committed(struct shard *s, uint64_t number, bool failed)
         client_release(c);
         client_wake(c); /* a delivery may have waited, too */
     }
+    promise_committed(s, from, number, failed);
 }
 
 struct pool *shard_pool(struct shard *s)

@@ -64,6 +64,11 @@ uint32_t share_members_count(const struct share_members *m)
     return n;
 }
 
+bool share_members_durable(const struct share_members *m)
+{
+    return m->durable;
+}
+
 size_t share_members_bytes(const struct share_members *m)
 {
     return block_size(m->cap);
@@ -114,6 +119,7 @@ static bool make_own(struct share_members **m)
     struct share_members *to = list_new(old->group, live + live / 4 + 1);
     if (to == NULL)
         return false;
+    to->durable = old->durable;
     for (uint32_t i = 0; i < old->n; i++) {
         const struct share_member *v = &old->v[i];
         if (is_gone(v))
@@ -132,6 +138,7 @@ enum index_result share_members_put(struct share_members **m, struct match match
     if (!make_own(m))
         return INDEX_NO_MEMORY;
     struct share_members *to = *m;
+    to->durable |= match.o.durable;
     uint32_t i = share_members_place(to, match.h);
     bool there = i < to->n && to->v[i].h == match.h;
     struct share_hint *old = there ? to->v[i].hint : NULL;

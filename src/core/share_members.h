@@ -23,6 +23,7 @@ struct share_members {
     _Atomic uint32_t refs;
     uint32_t n, cap;
     uint32_t gone; /* how many of n; for changes, under the lock */
+    bool durable;  /* see share_members_durable */
     struct share_group *group;
     struct share_member v[];
 };

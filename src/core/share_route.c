@@ -17,6 +17,8 @@ void share_give(struct shard *s, struct pub *p, struct share_turn *t)
     do {
         unsigned owner = handle_owner(t->to.h);
         if (owner != s->number) {
+            if (p->awaited && p->group_stored)
+                promise_make(s, p);
             mail_add(s, owner, p, &t->to, 1, t);
             return;
         }

@@ -6,7 +6,7 @@
 #include "e2e/e2e.h"
 
 static const char config[] =
-    "[broker]\nthreads = 1\ndata_dir = @DIR@/data\n%s\n[auth]\nanonymous = on\n"
+    "[broker]\nthreads = 2\ndata_dir = @DIR@/data\n%s\n[auth]\nanonymous = on\n"
     "[listener.plain]\naddress = 127.0.0.1\nport = @P0@\n";
 
 static void start_with(struct broker *b, const char *keys)

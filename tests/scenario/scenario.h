@@ -46,6 +46,20 @@ static inline void ends_with_an_error_at(struct peer *c, const char *file, int l
 }
 #define ends_with_an_error(c) ends_with_an_error_at((c), __FILE__, __LINE__)
 
+/* A message could not be stored: 5.0 is told, a connection of 3.x ends, so that it is sent again. */
+static inline void is_refused_at(struct peer *c, enum packet_type type, uint16_t id, const char *file, int line)
+{
+    struct packet p;
+    if (c->proto != PROTO_5) {
+        rig_expect_closed_at(c, file, line);
+        return;
+    }
+    rig_expect_packet_at(c, type, &p, file, line);
+    assert_int_equal(p.ack.id, id);
+    assert_int_equal(p.ack.reason, REASON_QUOTA_EXCEEDED);
+}
+#define is_refused(c, type, id) is_refused_at((c), (type), (id), __FILE__, __LINE__)
+
 /* A failure of the server's own before CONNACK, which may be told (5.0) or not. */
 static inline void ends_somehow_at(struct peer *c, const char *file, int line)
 {
@@ -76,6 +90,32 @@ static inline const char *numbered(unsigned n)
     snprintf(t, sizeof(text[0]), "m%u", n);
     return t;
 }
+
+/* An id that lives on that shard. */
+static inline const char *id_on(const struct rig *r, unsigned shard, unsigned number)
+{
+    static char id[8][16];
+    static unsigned slot;
+    for (unsigned i = 0;; i++) {
+        snprintf(id[slot % 8], sizeof(id[0]), "c%u-%u", number, i);
+        if (rig_shard_of(r, id[slot % 8]) == shard)
+            return id[slot++ % 8];
+    }
+}
+
+/* A publication that all who want it have no room for: 5.0 is told so, 3.x can't be. */
+static inline void publish_refused_at(struct peer *c, const char *topic, const char *payload, const char *file,
+                                      int line)
+{
+    static uint16_t id = 60000;
+    struct packet p;
+    id = id == 65000 ? 60000 : (uint16_t)(id + 1);
+    rig_send_publish(c, topic, payload, 1, false, id);
+    rig_expect_packet_at(c, PACKET_PUBACK, &p, file, line);
+    assert_int_equal(p.ack.id, id);
+    assert_int_equal(p.ack.reason, c->proto == PROTO_5 ? REASON_QUOTA_EXCEEDED : REASON_SUCCESS);
+}
+#define publish_refused(c, topic, payload) publish_refused_at((c), (topic), (payload), __FILE__, __LINE__)
 
 /* The number behind the first skip bytes. */
 static inline unsigned number_in(struct bytes b, size_t skip)

@@ -38,6 +38,12 @@ static void publish_many(struct peer *p, unsigned from, unsigned to)
         rig_publish(p, "t", numbered(i), 1, false);
 }
 
+static void publish_over(struct peer *p, unsigned from, unsigned to)
+{
+    for (unsigned i = from; i < to; i++)
+        publish_refused(p, "t", numbered(i));
+}
+
 static void oldest_of_an_absent_client_go(void **state)
 {
     struct rig *r = *state;
@@ -73,13 +79,19 @@ static void newest_go(void **state)
     struct rig *r = *state;
     struct peer *a = rig_keep(r, "a"), *p = rig_clean(r, "p");
     rig_subscribe(a, 1, "t:1");
-    publish_many(p, 0, 30);
+    publish_many(p, 0, 13);
+    publish_over(p, 13, 30);
     assert_int_equal(rig_stats(r).messages_dropped, 17);
     for (unsigned i = 0; i < 13; i++)
         rig_take(a, "t", numbered(i), 1, false, false);
     rig_expect_nothing(a);
     rig_drop(a);
-    publish_many(p, 30, 45);
+    publish_many(p, 30, 40);
+    publish_over(p, 40, 45);
+    struct peer *other = rig_clean(r, "other"); /* somebody has it: that is enough */
+    rig_subscribe(other, 1, "t:0");
+    publish_many(p, 45, 46);
+    rig_take(other, "t", numbered(45), 0, false, false);
     a = rig_resume(r, "a");
     for (unsigned i = 30; i < 40; i++)
         rig_take(a, "t", numbered(i), 1, false, false);
@@ -162,7 +174,10 @@ static void message_over_the_limit_of_bytes_goes_alone(void **state)
     memset(text, 'x', 100);
     text[100] = '\0';
     rig_publish(p, "t", "1", 1, false);
-    rig_publish(p, "t", text, 1, false);
+    if (r->limits.queue_policy == QUEUE_DROP_NEWEST)
+        publish_refused(p, "t", text);
+    else
+        rig_publish(p, "t", text, 1, false);
     rig_publish(p, "t", "2", 1, false);
     assert_int_equal(rig_stats(r).messages_dropped, 1);
     a = rig_resume(r, "a");

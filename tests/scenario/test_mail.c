@@ -5,18 +5,6 @@
 #define KIB 1024u
 #define MARK (4096 * KIB)
 
-/* An id that lives on that shard. */
-static const char *id_on(const struct rig *r, unsigned shard, unsigned number)
-{
-    static char id[8][16];
-    static unsigned slot;
-    for (unsigned i = 0;; i++) {
-        snprintf(id[slot % 8], sizeof(id[0]), "c%u-%u", number, i);
-        if (rig_shard_of(r, id[slot % 8]) == shard)
-            return id[slot++ % 8];
-    }
-}
-
 static uint8_t *block(unsigned number, size_t n)
 {
     static uint8_t bytes[256 * KIB];

@@ -151,7 +151,8 @@ static void full_queues_drop_the_newest(void **state)
     struct rig *r = *state;
     struct peer *p, *m[2];
     two_hold_six(r, m, &p);
-    publish_row(p, 6, 8, 1);
+    publish_refused(p, "t", numbered(6));
+    publish_refused(p, "t", numbered(7));
     assert_int_equal(dropped(r), 2);
     assert_all(m, 2, 0, 6);
     publish_row(p, 8, 12, 1);

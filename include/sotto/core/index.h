@@ -19,6 +19,7 @@ struct sub_options {
     uint32_t id; /* subscription identifier of 5.0; 0: none */
     uint8_t qos;
     bool no_local, retain_as_published;
+    bool durable; /* the session is stored: its owner says so, and it is so for all its life */
 };
 
 /* One filter in the index. Lives as long as somebody subscribes to it: a session that added itself may keep the pointer

@@ -49,6 +49,8 @@ struct share_members *share_members_ref(struct share_members *m);
 /* NULL is fine. The index may be gone by then. */
 void share_members_unref(struct share_members *m);
 uint32_t share_members_count(const struct share_members *m);
+/* A member is stored, or one was that has left. */
+bool share_members_durable(const struct share_members *m);
 
 /* A message's way round a group. To be carried with it to the loop of the member that was chosen. */
 struct share_turn {

@@ -135,7 +135,7 @@ static void random_add(struct index *x, struct model *model, struct dice *d)
         e = model_free_slot(model);
     if (e == NULL)
         return;
-    struct sub_options o = {++model->next_id, (uint8_t)roll(d, 3), roll(d, 2), roll(d, 2)};
+    struct sub_options o = {++model->next_id, (uint8_t)roll(d, 3), roll(d, 2), roll(d, 2), false};
     struct index_node *node = NULL;
     uint64_t before = index_generation(x);
     assert_int_equal(index_add(x, bytes_str(filter), h, o, &node), known ? INDEX_REPLACED : INDEX_NEW);
@@ -268,7 +268,7 @@ static void without_memory(void **state)
                 size_t count = index_count(x);
                 uint64_t generation = index_generation(x);
                 mem_fail_at(k);
-                r = index_add(x, bytes_str(filters[f]), h * 7919 % 601, (struct sub_options){(uint32_t)h, 0, 0, 0},
+                r = index_add(x, bytes_str(filters[f]), h * 7919 % 601, (struct sub_options){(uint32_t)h, 0, 0, 0, 0},
                               &node);
                 mem_fail_at(0);
                 assert_int_equal(index_count(x), count + (r == INDEX_NEW));
@@ -343,7 +343,7 @@ static void crowd_on(const char *filter, const char *topic)
     struct matches m;
     matches_init(&m);
     for (uint32_t i = 0; i < CROWD; i++)
-        assert_int_equal(index_add(x, bytes_str(filter), crowd_handle(i), (struct sub_options){i, 0, 0, 0}, &node),
+        assert_int_equal(index_add(x, bytes_str(filter), crowd_handle(i), (struct sub_options){i, 0, 0, 0, 0}, &node),
                          INDEX_NEW);
     assert_true(index_match(x, bytes_str(topic), &m));
     assert_int_equal(m.n, CROWD);

@@ -23,7 +23,7 @@ static unsigned roll(uint64_t *s, unsigned n)
 static struct index_node *add(struct index *x, const char *filter, handle h)
 {
     struct index_node *node = NULL;
-    assert_int_not_equal(index_add(x, bytes_str(filter), h, (struct sub_options){(uint32_t)h, 1, 0, 0}, &node),
+    assert_int_not_equal(index_add(x, bytes_str(filter), h, (struct sub_options){(uint32_t)h, 1, 0, 0, 0}, &node),
                          INDEX_NO_MEMORY);
     return node;
 }
@@ -87,7 +87,7 @@ static void changes_show_at_once(void **state)
         assert_int_equal(m->n, 1);
         assert_int_equal(m->v[0].o.qos, 1);
     }
-    struct sub_options o = {9, 2, true, true};
+    struct sub_options o = {9, 2, true, true, false};
     assert_int_equal(index_add(x, bytes_str("a/+"), 4, o, &node), INDEX_REPLACED);
     assert_int_equal(match_cache_get(c, bytes_str("a/b"))->v[0].o.qos, 2);
     assert_true(index_remove(x, node, 4));

@@ -40,7 +40,7 @@ static void add_replace_remove(void **state)
     assert_null(index_find(x, bytes_str("a/+"), 7));
 
     generation = index_generation(x);
-    struct sub_options o = {99, 2, false, false};
+    struct sub_options o = {99, 2, false, false, false};
     assert_int_equal(index_add_shared(x, bytes_str("g"), bytes_str("a/+"), 7, o, t, &again), INDEX_REPLACED);
     assert_ptr_equal(again, g);
     assert_true(index_generation(x) > generation);
@@ -362,7 +362,7 @@ static void changes_show_at_once(void **state)
     struct share_group *g = join(x, "g", "+", 1, t);
     for (unsigned i = 0; i < 4; i++)
         assert_int_equal(match_cache_get(c, bytes_str("a"))->shared_n, 1);
-    struct sub_options o = {8, 2, false, false};
+    struct sub_options o = {8, 2, false, false, false};
     assert_int_equal(index_add_shared(x, bytes_str("g"), bytes_str("+"), 1, o, t, &g), INDEX_REPLACED);
     assert_true(share_pick(match_cache_get(c, bytes_str("a"))->shared[0], 1, &turn));
     assert_int_equal(turn.to.o.id, 8);

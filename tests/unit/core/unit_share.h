@@ -29,7 +29,7 @@ static inline struct share_hint *hint(unsigned flags)
 /* Options that tell which member it is. */
 static inline struct sub_options options(handle h)
 {
-    return (struct sub_options){(uint32_t)h, 1, false, h % 2 != 0};
+    return (struct sub_options){(uint32_t)h, 1, false, h % 2 != 0, false};
 }
 
 static inline struct share_group *join(struct index *x, const char *name, const char *filter, handle h,
