@@ -213,11 +213,13 @@ static void gnutls(void **state, int port, int minor, const char *id, const char
     snprintf(where, sizeof where, "%u", ((struct broker *)*state)->ports[port]);
     snprintf(priority, sizeof priority, "NORMAL:-VERS-ALL:+VERS-TLS1.%d:-KX-ALL:+ECDHE-PSK", minor);
     program_start(&p, "hello\n",
-                  ARGV("gnutls-cli", "--no-ca-verification", "--priority", priority, "--pskusername", id, "--pskkey",
-                       key, "-p", where, "127.0.0.1"));
+                  ARGV("gnutls-cli", "-d", "4", "--no-ca-verification", "--priority", priority, "--pskusername", id,
+                       "--pskkey", key, "-p", where, "127.0.0.1"));
     program_wait(&p);
+    /* 3.7.9 in TLS 1.2 falls over its own feet when all is done: what it says before that counts. */
     bool told = strstr(p.output, "Fatal error") != NULL || strstr(p.output, "fatal alert") != NULL;
-    if (told == gets_in)
+    bool done = strstr(p.output, "FINISHED (20) was received") != NULL;
+    if (told == gets_in || done != gets_in)
         fail_msg("gnutls-cli as %s in TLS 1.%d at %d:\n%s", id, minor, port, p.output);
     program_fini(&p);
 }

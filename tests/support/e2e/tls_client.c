@@ -58,7 +58,7 @@ enum outcome visit(const struct visit *v)
 {
     /* $1: the packets; then s_client's. */
     static const char script[] =
-        "packets=$1; shift; printf \"$packets\" | timeout 20 openssl s_client -quiet \"$@\" "
+        "packets=$1; shift; printf \"$packets\" 2>/dev/null | timeout 20 openssl s_client -quiet \"$@\" "
         "2>/dev/null | od -An -v -tx1 | tr -d ' \\n'";
     char text[1024], where[32], cert[256], key[256], more[256];
     struct line l = {.v = {"sh", "-c", script, "sh", text}, .n = 5};
