@@ -19,6 +19,9 @@
 #define GATHER_MS 4
 /* On a stop, clients have so long to take what we still have for them. */
 #define STOP_MS 1000
+/* Shorter turns are counted as they are, in a longer one each of so many parts for itself. */
+#define LONG_TURN_US 500
+#define LAG_PARTS 8
 
 /* An answer about a password, on its way from a thread of the authenticator. */
 struct auth_result {
@@ -231,26 +234,44 @@ static void arm(struct loop *l)
         uv_timer_start(&l->deadline, on_deadline, due > now ? due - now : 0, 0);
 }
 
-/* Behind the events that the poll brought: its end is what libuv takes for the time since. */
+/* Its bells are answered: mail is under way, output is written. False: there is no more to do now. */
+static bool answer_all(struct loop *l)
+{
+    bool more = true;
+    for (unsigned i = 0; i < ROUNDS && more; i++) {
+        more = shard_turn_end(l->shard, loop_now(l));
+        if (!list_empty(&l->dirty)) {
+            walk_dirty(l);
+            more = true;
+        }
+    }
+    return more;
+}
+
+/* Behind the events that the poll brought; its end is what libuv takes for the time since. */
 static void on_polled(uv_check_t *h)
 {
     struct loop *l = h->data;
     if (!l->restless)
         l->turn_began = loop_now(l) * 1000;
+    /* Who was there before isn't to wait for them. */
+    if (transport_loop_shakes_hands(&l->transport))
+        answer_all(l);
 }
 
 /*
- * The lag is for how long nobody could be listened to: from the end of a poll to the next one, in microseconds. Where a
- * poll can't have slept, what it took itself counts, too. Each turn weighs as much as it takes, as it does for who
- * comes at any moment.
+ * The lag is how long it takes until somebody is listened to who comes at any moment of the time that the loop is busy:
+ * of a turn, from the end of a poll to the next one, the rest. Where a poll could not sleep, what it took counts, too.
  */
 static void measure_lag(struct loop *l)
 {
     uint64_t now = uv_hrtime() / 1000;
-    uint64_t lag = now > l->turn_began ? now - l->turn_began : 0;
-    histogram_add(&l->lag, lag, lag + 1);
+    uint64_t turn = now > l->turn_began ? now - l->turn_began : 0;
+    unsigned parts = turn < LONG_TURN_US ? 1 : LAG_PARTS;
+    for (unsigned i = 1; i <= parts; i++)
+        histogram_add(&l->lag, turn * i / parts, turn / parts + 1);
     l->turn_began = now;
-    l->restless = uv_backend_timeout(&l->uv) == 0;
+    l->restless = uv_is_active((const uv_handle_t *)&l->unfinished) || transport_loop_shakes_hands(&l->transport);
 }
 
 void loop_take_lag(struct loop *l, struct loop_lag *out)
@@ -267,14 +288,7 @@ void loop_take_lag(struct loop *l, struct loop_lag *out)
 static void on_turn_end(uv_prepare_t *p)
 {
     struct loop *l = p->data;
-    bool more = true;
-    for (unsigned i = 0; i < ROUNDS && more; i++) {
-        more = shard_turn_end(l->shard, loop_now(l));
-        if (!list_empty(&l->dirty)) {
-            walk_dirty(l);
-            more = true;
-        }
-    }
+    bool more = answer_all(l);
     if (l->reads >= BUSY)
         l->busy_until = loop_now(l) + GATHER_MS;
     l->reads = 0;

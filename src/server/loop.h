@@ -7,7 +7,8 @@
  *   prepare     the end of the turn: shard_turn_end, then one walk over the dirty list: output is pulled and written,
  *               once per connection
  *   poll        bytes from peers; the bell: mail from other shards, connections handed over, answers about passwords
- *   check       notes when the poll ended: how long turns take is what the lag of the loop is
+ *   check       notes when the poll ended: how long turns take is what the lag of the loop is; where handshakes come
+ *               next, output is written here already
  *
  * Only the inboxes, `bell`, `wants_handshake` and `pulse` may be touched by other threads, and `lag` be looked at.
  */
@@ -66,10 +67,10 @@ struct loop {
     atomic_bool wants_handshake; /* accepting with TLS waits for a free place */
     _Atomic uint32_t pulse;      /* the last ring of the server that was heard, with all inboxes emptied behind it */
 
-    struct histogram lag;      /* microseconds from poll to poll, weighted by themselves */
+    struct histogram lag;      /* microseconds that somebody waits who comes while the loop is busy */
     struct histogram lag_told; /* of it, by loop_take_lag */
     uint64_t turn_began;       /* microseconds, monotonic */
-    bool restless;             /* the last poll could not sleep */
+    bool restless;             /* the poll to come can't sleep */
 
     bool stopping;
     bool closed;   /* after the loops have ended: there is no bell any more */
@@ -88,10 +89,10 @@ void loop_run(struct loop *l);
 /* Any thread: have the loop look at its inboxes. */
 void loop_wake(struct loop *l);
 
-/* For how long a loop listened to nobody at a time, in microseconds; rounded up by a quarter at most. */
+/* How long it takes until a busy loop listens to somebody, in microseconds; rounded up by a quarter at most. */
 struct loop_lag {
-    uint64_t median, p99, longest; /* of the time that it was busy */
-    uint64_t busy;
+    uint64_t median, p99, longest; /* of the moments at which somebody may come */
+    uint64_t busy;                 /* all the time that it was */
 };
 /* Since the last call. One thread at a time. */
 void loop_take_lag(struct loop *l, struct loop_lag *out);

@@ -43,6 +43,11 @@ void transport_loop_open(struct transport_loop *l)
     l->handshakes->idle.data = l->handshakes;
 }
 
+bool transport_loop_shakes_hands(const struct transport_loop *l)
+{
+    return !handshake_queue_empty(&l->handshakes->queue);
+}
+
 static void on_closed(uv_handle_t *idle)
 {
     mem_free(idle->data);

@@ -34,6 +34,8 @@ struct transport_loop {
  * all transports of the loop have had their closed event; the loop must run once more after it. */
 void transport_loop_open(struct transport_loop *l);
 void transport_loop_close(struct transport_loop *l);
+/* Handshakes wait: they get their part of the next turn, which comes at once. */
+bool transport_loop_shakes_hands(const struct transport_loop *l);
 
 struct transport_events {
     /* Where plaintext is to be put, and how much at most (*cap). NULL: nothing more for now (budget of the turn, or
