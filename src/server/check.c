@@ -281,7 +281,7 @@ unsigned server_check(const struct config *c, config_report report, void *ctx)
         else
             check_address(l, section, &e);
     }
-    users_free(users);
+    users_unref(users);
     tls_fini();
     return e.n;
 }

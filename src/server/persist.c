@@ -92,15 +92,22 @@ static bool names_clients(const struct config *c)
 
 /* A user who is not in the users file any more keeps the session, and may do nothing; or what all may, where it may be
  * one of a certificate or shared key. */
-static struct rights *rights_of(const struct server *s, struct bytes user)
+static struct rights *find_rights(const struct server *s, const struct users *users, struct bytes user)
 {
-    const struct users *users = authenticator_users(s->authenticator);
     if (user.n == 0)
         return users_anonymous_rights(users);
     if (names_clients(s->config))
         return users_identity_rights(users, user);
     struct rights *rights = users_rights(users, user);
     return rights != NULL ? rights : rights_new(user, NULL, 0, false);
+}
+
+static struct rights *rights_of(const struct server *s, struct bytes user)
+{
+    struct users *users = authenticator_users(s->authenticator);
+    struct rights *rights = find_rights(s, users, user);
+    users_unref(users);
+    return rights;
 }
 
 static bool on_session(void *ctx, const struct durable_session *from)

@@ -50,17 +50,18 @@ struct job {
     struct job *next_queued, *next_in_bucket;
     struct digest digest;
     struct waiter *waiters, **last_waiter;
+    struct users *users;         /* by which it is computed */
     struct bytes name, password; /* into data */
     uint8_t data[];
 };
 
 struct authenticator {
-    struct users *users;
     uint8_t key[32];
     _Atomic uint64_t hashes;
 
     pthread_mutex_t lock; /* for all below */
     pthread_cond_t work;
+    struct users *users; /* immutable; a reference */
     bool ending;
     struct job *queue, **queue_last;
     size_t queued, queued_bytes, waiting;
@@ -131,6 +132,20 @@ static void remember(struct authenticator *a, const struct digest *d)
     set[a->next_way++ % WAYS] = *d;
 }
 
+/* Twice the room for every user with one password, so that sets are seldom full. */
+static void make_room(struct authenticator *a)
+{
+    for (a->sets = 16; a->sets * WAYS < users_count(a->users) * 2 && a->sets < SETS_MAX;)
+        a->sets *= 2;
+    a->remembered = mem_alloc(a->sets * WAYS * sizeof *a->remembered);
+}
+
+static void forget_all(struct authenticator *a)
+{
+    bytes_wipe(a->remembered, a->sets * WAYS * sizeof *a->remembered);
+    mem_free(a->remembered);
+}
+
 /* -------------------------------------------------------------------- jobs */
 
 static struct job **bucket_of(struct authenticator *a, const struct digest *d)
@@ -141,17 +156,18 @@ static struct job **bucket_of(struct authenticator *a, const struct digest *d)
 static struct job *find_job(struct authenticator *a, const struct digest *d)
 {
     for (struct job *j = *bucket_of(a, d); j != NULL; j = j->next_in_bucket) {
-        if (same(&j->digest, d))
+        if (j->users == a->users && same(&j->digest, d))
             return j;
     }
     return NULL;
 }
 
-static struct job *job_new(const struct auth_request *r, const struct digest *d)
+static struct job *job_new(struct users *users, const struct auth_request *r, const struct digest *d)
 {
     struct job *j = mem_try_alloc(sizeof *j + r->user.n + r->password.n);
     if (j == NULL)
         return NULL;
+    j->users = users_ref(users);
     j->digest = *d;
     j->last_waiter = &j->waiters;
     j->name = bytes_of(j->data, r->user.n);
@@ -165,6 +181,7 @@ static struct job *job_new(const struct auth_request *r, const struct digest *d)
 
 static void job_free(struct job *j)
 {
+    users_unref(j->users);
     bytes_wipe(j->data, j->name.n + j->password.n);
     mem_free(j);
 }
@@ -209,7 +226,7 @@ static void answer_all(struct authenticator *a, struct job *j, enum reason reaso
     size_t n = 0;
     for (struct waiter *w = j->waiters, *next; w != NULL; w = next) {
         next = w->next;
-        w->answer(w->arg, w->tag, reason, reason == REASON_SUCCESS ? users_rights(a->users, j->name) : NULL);
+        w->answer(w->arg, w->tag, reason, reason == REASON_SUCCESS ? users_rights(j->users, j->name) : NULL);
         mem_free(w);
         n++;
     }
@@ -223,8 +240,8 @@ static void answer_all(struct authenticator *a, struct job *j, enum reason reaso
 
 static bool compute(struct authenticator *a, const struct job *j)
 {
-    const char *hash = users_password(a->users, j->name);
-    const char *decoy = hash == NULL ? users_decoy(a->users, j->name) : NULL;
+    const char *hash = users_password(j->users, j->name);
+    const char *decoy = hash == NULL ? users_decoy(j->users, j->name) : NULL;
     atomic_fetch_add_explicit(&a->hashes, 1, memory_order_relaxed);
     bool good = password_verify(j->password, hash != NULL ? hash : decoy);
     return good && hash != NULL;
@@ -249,7 +266,7 @@ static void *work(void *arg)
             pthread_mutex_lock(&a->lock);
         }
         leave_bucket(a, j);
-        if (reason == REASON_SUCCESS)
+        if (reason == REASON_SUCCESS && j->users == a->users)
             remember(a, &j->digest);
         pthread_mutex_unlock(&a->lock);
         answer_all(a, j, reason);
@@ -285,10 +302,7 @@ struct authenticator *authenticator_new(struct users *users, unsigned threads)
     pthread_mutex_init(&a->lock, NULL);
     pthread_cond_init(&a->work, NULL);
     a->queue_last = &a->queue;
-    /* Twice the room for every user with one password, so that sets are seldom full. */
-    for (a->sets = 16; a->sets * WAYS < users_count(users) * 2 && a->sets < SETS_MAX;)
-        a->sets *= 2;
-    a->remembered = mem_alloc(a->sets * WAYS * sizeof *a->remembered);
+    make_room(a);
     start_threads(a, threads < THREADS_MAX ? threads : THREADS_MAX);
     return a;
 }
@@ -306,9 +320,8 @@ void authenticator_free(struct authenticator *a)
     assert(a->queued == 0 && a->waiting == 0);
     pthread_cond_destroy(&a->work);
     pthread_mutex_destroy(&a->lock);
-    bytes_wipe(a->remembered, a->sets * WAYS * sizeof *a->remembered);
-    mem_free(a->remembered);
-    users_free(a->users);
+    forget_all(a);
+    users_unref(a->users);
     bytes_wipe(a, sizeof *a);
     mem_free(a);
 }
@@ -329,7 +342,7 @@ static enum reason join_or_start(struct authenticator *a, const struct auth_requ
     if (a->waiting >= WAITERS_MAX || (j == NULL && full))
         return REASON_SERVER_BUSY;
     if (j == NULL) {
-        j = job_new(r, d);
+        j = job_new(a->users, r, d);
         if (j == NULL)
             return REASON_SERVER_BUSY;
         enqueue(a, j);
@@ -353,12 +366,31 @@ static bool check_pair(struct authenticator *a, const struct auth_request *r, au
     digest_of(a, r->user, r->password, &d);
     pthread_mutex_lock(&a->lock);
     enum reason reason = join_or_start(a, r, &d, w);
+    struct users *users = users_ref(a->users);
     pthread_mutex_unlock(&a->lock);
+    struct rights *rights = reason == REASON_SUCCESS ? users_rights(users, r->user) : NULL;
+    users_unref(users);
     if (reason == REASON_CONTINUE_AUTHENTICATION)
         return false;
     mem_free(w);
-    answer(arg, tag, reason, reason == REASON_SUCCESS ? users_rights(a->users, r->user) : NULL);
+    answer(arg, tag, reason, rights);
     return true;
+}
+
+static struct rights *identity_rights(struct authenticator *a, struct bytes identity)
+{
+    struct users *users = authenticator_users(a);
+    struct rights *rights = users_identity_rights(users, identity);
+    users_unref(users);
+    return rights;
+}
+
+static struct rights *anonymous_rights(struct authenticator *a)
+{
+    struct users *users = authenticator_users(a);
+    struct rights *rights = users_anonymous_rights(users);
+    users_unref(users);
+    return rights;
 }
 
 /* Who it is has been shown already; whether a password is wanted besides is the listener's business. */
@@ -373,7 +405,7 @@ static bool check_identity(struct authenticator *a, const struct auth_request *r
     if (r->password_rule == AUTH_PASSWORD_REQUIRED)
         answer(arg, tag, REASON_NOT_AUTHORIZED, NULL);
     else
-        answer(arg, tag, REASON_SUCCESS, users_identity_rights(a->users, r->identity));
+        answer(arg, tag, REASON_SUCCESS, identity_rights(a, r->identity));
     return true;
 }
 
@@ -387,15 +419,29 @@ bool authenticator_check(struct authenticator *a, const struct auth_request *r, 
     if (r->has_user || r->has_password) /* half of a pair, for whatever name: never right */
         answer(arg, tag, REASON_BAD_USER_NAME_OR_PASSWORD, NULL);
     else if (r->anonymous)
-        answer(arg, tag, REASON_SUCCESS, users_anonymous_rights(a->users));
+        answer(arg, tag, REASON_SUCCESS, anonymous_rights(a));
     else
         answer(arg, tag, REASON_NOT_AUTHORIZED, NULL);
     return true;
 }
 
-const struct users *authenticator_users(const struct authenticator *a)
+struct users *authenticator_users(struct authenticator *a)
 {
-    return a->users;
+    pthread_mutex_lock(&a->lock);
+    struct users *users = users_ref(a->users);
+    pthread_mutex_unlock(&a->lock);
+    return users;
+}
+
+void authenticator_replace(struct authenticator *a, struct users *users)
+{
+    pthread_mutex_lock(&a->lock);
+    struct users *old = a->users;
+    forget_all(a);
+    a->users = users;
+    make_room(a);
+    pthread_mutex_unlock(&a->lock);
+    users_unref(old);
 }
 
 uint64_t authenticator_hashes(const struct authenticator *a)

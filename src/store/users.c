@@ -5,6 +5,7 @@
  */
 #include "sotto/store/users.h"
 
+#include <stdatomic.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -33,6 +34,7 @@ struct user {
 };
 
 struct users {
+    atomic_uint refs;
     struct hash_key key;
     struct hmap by_name; /* struct user, "*" not among them */
     struct user **list;  /* all with a section of their own, in order */
@@ -77,15 +79,22 @@ static void user_free(struct user *user)
 static struct users *users_new(void)
 {
     struct users *u = mem_alloc(sizeof *u);
+    atomic_init(&u->refs, 1);
     hash_key_draw(&u->key);
     hmap_init(&u->by_name);
     random_bytes(u->scram_key, sizeof u->scram_key);
     return u;
 }
 
-void users_free(struct users *u)
+struct users *users_ref(struct users *u)
 {
-    if (u == NULL)
+    atomic_fetch_add_explicit(&u->refs, 1, memory_order_relaxed);
+    return u;
+}
+
+void users_unref(struct users *u)
+{
+    if (u == NULL || atomic_fetch_sub_explicit(&u->refs, 1, memory_order_acq_rel) != 1)
         return;
     for (size_t i = 0; i < u->n; i++)
         user_free(u->list[i]);
@@ -333,7 +342,7 @@ struct users *users_parse(const char *path, struct bytes text, users_report repo
     struct reading r = {.u = users_new(), .file = path, .report = report != NULL ? report : ignore_report, .ctx = ctx};
     ini_lines_parse(text, &events, &r);
     if (r.failed) {
-        users_free(r.u);
+        users_unref(r.u);
         return NULL;
     }
     compile_all(r.u);

@@ -129,7 +129,7 @@ static int find_place(const char *path, struct bytes text, struct bytes name, st
     bool bom = text.n >= 3 && memcmp(text.p, "\xef\xbb\xbf", 3) == 0;
     struct search s = {.text = text, .name = name, .at = bom ? 3 : 0, .line = 1, .error = e, .path = path};
     struct users *u = users_parse(path, text, on_users, e);
-    users_free(u);
+    users_unref(u);
     if (u == NULL)
         return -1;
     ini_lines_parse(text, &events, &s);
@@ -304,7 +304,7 @@ static int edit(const char *path, const struct stat *old, struct bytes text, con
         status = -1;
     else
         status = write_file(path, old, bytes_of(out.p, out.n), e);
-    users_free(u);
+    users_unref(u);
     buf_fini(&out);
     return status;
 }

@@ -71,6 +71,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const uint8_t *close = open != NULL ? memchr(open, ']', text.n - (size_t)(open - text.p)) : NULL;
     struct bytes first = close != NULL ? bytes_of(open + 1, (size_t)(close - open) - 1) : bytes_str("x");
     ask_all(u, text, first);
-    users_free(u);
+    users_unref(u);
     return 0;
 }

@@ -26,7 +26,9 @@ typedef void (*auth_answer)(void *arg, uint64_t tag, enum reason reason, struct 
  * are passed through. */
 bool authenticator_check(struct authenticator *a, const struct auth_request *r, auth_answer answer, void *arg,
                          uint64_t tag);
-/* The users it checks: they live as long as it does. Any thread. */
-const struct users *authenticator_users(const struct authenticator *a);
+/* The users it checks by now: a reference for the caller. Any thread. */
+struct users *authenticator_users(struct authenticator *a);
+/* Checks by these from now on, and takes them over; checks in progress are answered by those before. Any thread. */
+void authenticator_replace(struct authenticator *a, struct users *users);
 /* Password hashes computed so far: what equal cost and sharing are tested by. Any thread. */
 uint64_t authenticator_hashes(const struct authenticator *a);

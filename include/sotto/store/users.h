@@ -22,7 +22,10 @@ struct users *users_load(const char *path, users_report report, void *ctx);
 struct users *users_parse(const char *path, struct bytes text, users_report report, void *ctx);
 /* No users at all: for configurations without a file. */
 struct users *users_empty(void);
-void users_free(struct users *u);
+/* Any thread. */
+struct users *users_ref(struct users *u);
+/* The last one frees. NULL is fine. */
+void users_unref(struct users *u);
 size_t users_count(const struct users *u);
 
 /* The password hash of a user (a C string that lives as long as u), or NULL if unknown or without a password. */

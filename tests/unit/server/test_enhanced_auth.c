@@ -31,7 +31,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     (void)state;
-    users_free(users);
+    users_unref(users);
     return mem_in_use() == memory ? 0 : -1;
 }
 

@@ -85,7 +85,7 @@ static bool opens(const char *path, const char *name, const char *password)
                  scram_verifier_make(bytes_str(password), bytes_of(v.salt, v.salt_n), v.iterations, &made) &&
                  memcmp(made.stored_key, v.stored_key, sizeof(v.stored_key)) == 0;
     assert_int_equal(scram, good);
-    users_free(u);
+    users_unref(u);
     return good;
 }
 

@@ -148,16 +148,16 @@ static void a_user_has_a_verifier_and_everybody_else_a_lasting_decoy(void **stat
     assert_memory_not_equal(bob.stored_key, again.stored_key, SCRAM_KEY_SIZE);
     assert_false(users_scram(u, bytes_str("*"), &again));
     assert_false(users_scram(u, bytes_str(""), &again));
-    users_free(u);
+    users_unref(u);
     /* The same file after a restart; another one. */
     u = parse(file);
     assert_false(users_scram(u, bytes_str("bob"), &again));
     assert_true(same_salt(&bob, &again));
-    users_free(u);
+    users_unref(u);
     u = parse("[alice]\nscram = " OTHER "\n");
     assert_false(users_scram(u, bytes_str("bob"), &again));
     assert_false(same_salt(&bob, &again));
-    users_free(u);
+    users_unref(u);
 }
 
 static void decoys_look_like_the_users_there_are(void **state)
@@ -173,7 +173,7 @@ static void decoys_look_like_the_users_there_are(void **state)
         like_other += v.iterations == 5000 && v.salt_n == 16;
         like_long += v.iterations == 16384 && v.salt_n == 48;
     }
-    users_free(u);
+    users_unref(u);
     assert_int_equal(like_other + like_long, 100);
     assert_true(like_other > 20 && like_long > 20);
     /* Where there are none, like one that `sotto passwd` makes. */
@@ -181,7 +181,7 @@ static void decoys_look_like_the_users_there_are(void **state)
     assert_false(users_scram(u, bytes_str("name"), &v));
     assert_int_equal(v.salt_n, 16);
     assert_int_equal(v.iterations, 16384);
-    users_free(u);
+    users_unref(u);
 }
 
 int main(void)

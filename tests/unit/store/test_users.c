@@ -112,7 +112,7 @@ static void rules_of_the_user_and_of_all_add_up(void **state)
     assert_false(user_may(u, "carol", RIGHT_PUBLISH, "y"));
     assert_true(allowed(users_anonymous_rights(u), RIGHT_SUBSCRIBE, "public/+"));
     assert_false(allowed(users_anonymous_rights(u), RIGHT_PUBLISH, "public/x"));
-    users_free(u);
+    users_unref(u);
     assert_int_equal(mem_in_use(), before);
 }
 
@@ -128,17 +128,17 @@ static void where_nothing_is_granted_by_name_all_is_granted(void **state)
     assert_false(user_may(u, "carol", RIGHT_PUBLISH, "x"));
     assert_true(allowed(users_anonymous_rights(u), RIGHT_PUBLISH, "anything"));
     assert_false(allowed(users_anonymous_rights(u), RIGHT_PUBLISH, "$SYS"));
-    users_free(u);
+    users_unref(u);
     /* A [*] that grants nothing leaves users all the rest, and clients without a section nothing. */
     u = parse("[bob]\n[*]\ndeny = x/#\n", &t);
     assert_true(user_may(u, "bob", RIGHT_PUBLISH, "y"));
     assert_false(user_may(u, "bob", RIGHT_PUBLISH, "x"));
     assert_false(allowed(users_anonymous_rights(u), RIGHT_PUBLISH, "y"));
-    users_free(u);
+    users_unref(u);
     u = users_empty();
     assert_int_equal(users_count(u), 0);
     assert_true(allowed(users_anonymous_rights(u), RIGHT_PUBLISH, "anything"));
-    users_free(u);
+    users_unref(u);
 }
 
 static void a_line_without_effect_is_a_warning(void **state)
@@ -148,7 +148,7 @@ static void a_line_without_effect_is_a_warning(void **state)
     struct users *u = parse("[bob]\npublish = $SYS/#\n", &t);
     assert_non_null(u);
     assert_string_equal(t.text, "warning u:2: [bob] publish: nobody may write $SYS\n");
-    users_free(u);
+    users_unref(u);
 }
 
 static void names(void **state)
@@ -167,7 +167,7 @@ static void names(void **state)
         struct users *u = parse(text, &t);
         assert_non_null(u);
         assert_string_equal(users_password(u, bytes_str(good[i])), HASH);
-        users_free(u);
+        users_unref(u);
     }
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
         assert_non_null(users_name_fault(bytes_str(bad[i])));
@@ -195,13 +195,13 @@ static void identities_without_a_section_have_what_everyone_has(void **state)
         struct users *u = parse(cases[i].file, &t);
         assert_non_null(u);
         struct rights *r = users_identity_rights(u, bytes_str(cases[i].name));
-        users_free(u);
+        users_unref(u);
         assert_true(bytes_equal(rights_user(r), bytes_str(cases[i].name)));
         snprintf(topic, sizeof topic, "p/%s", cases[i].name);
         if (rights_allow(r, RIGHT_PUBLISH, bytes_str("c"), bytes_str(topic)) != cases[i].may)
             fail_msg("case %zu", i);
         assert_int_equal(users_have_everyone(u = parse(cases[i].file, &t)), i >= 2);
-        users_free(u);
+        users_unref(u);
         rights_unref(r);
     }
 }
@@ -213,10 +213,10 @@ static void a_decoy_is_a_hash_that_exists(void **state)
     struct users *u = parse("[a]\n[b]\npassword = " HASH "\n[c]\n", &t);
     for (char name[] = "A"; name[0] <= 'Z'; name[0]++)
         assert_string_equal(users_decoy(u, bytes_str(name)), HASH);
-    users_free(u);
+    users_unref(u);
     u = parse("[a]\n", &t);
     assert_null(users_decoy(u, bytes_str("x")));
-    users_free(u);
+    users_unref(u);
 }
 
 static void who_may_write_the_file_matters(void **state)
@@ -229,12 +229,12 @@ static void who_may_write_the_file_matters(void **state)
     struct users *u = users_load(path, on_report, &t);
     assert_non_null(u);
     assert_string_equal(t.text, "");
-    users_free(u);
+    users_unref(u);
     fchmod(fd, 0644);
     u = users_load(path, on_report, &t);
     assert_non_null(u);
     assert_non_null(strstr(t.text, "warning"));
-    users_free(u);
+    users_unref(u);
     fchmod(fd, 0602);
     t.n = 0;
     assert_null(users_load(path, on_report, &t));
@@ -258,7 +258,7 @@ static void many_users(void **state)
     assert_int_equal(users_count(u), N);
     assert_true(user_may(u, "device-4999", RIGHT_PUBLISH, "d/device-4999/x"));
     assert_false(user_may(u, "device-0", RIGHT_PUBLISH, "d/device-4999/x"));
-    users_free(u);
+    users_unref(u);
     free(text);
 }
 
