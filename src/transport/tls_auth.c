@@ -9,6 +9,7 @@
 #include "tls_auth_private.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 #include <wolfssl/wolfcrypt/asn_public.h>
@@ -79,6 +80,7 @@ static bool load_ca(const struct tls_pairs *to, const struct x509 *ca, const cha
 static bool load_cas(const struct tls_pairs *to, struct tls_auth *a, const char *path, struct tls_complaint *wrong)
 {
     wrong->setting = "client_ca";
+    a->ca_file = mem_strndup(path, strlen(path));
     int n = x509_pool_add_file(&a->cas, path, wrong->text, wrong->cap);
     if (n == 0)
         snprintf(wrong->text, wrong->cap,
@@ -129,6 +131,7 @@ struct lists {
     const struct x509_pool *cas;
     const char *path;
     bool *covered; /* by CA: a list of it was read */
+    struct tls_auth *auth;
     struct tls_complaint *wrong;
 };
 
@@ -175,6 +178,10 @@ static bool load_list(struct lists *l, struct bytes der)
     if (!add_crl(l->to, der))
         return complain_of_list(l, &crl, "is not understood by wolfSSL: make it with SHA-256 and RSA or ECDSA");
     l->covered[ca] = true;
+    if (l->auth->crl_until == 0 || crl.until < l->auth->crl_until) {
+        l->auth->crl_until = crl.until;
+        x509_short_name(crl.issuer, l->auth->crl_name, sizeof(l->auth->crl_name));
+    }
     return true;
 }
 
@@ -215,14 +222,14 @@ static bool all_covered(const struct lists *l)
     return true;
 }
 
-static bool load_crl(const struct tls_pairs *to, const struct tls_auth *a, const char *path,
-                     struct tls_complaint *wrong)
+static bool load_crl(const struct tls_pairs *to, struct tls_auth *a, const char *path, struct tls_complaint *wrong)
 {
     struct pem_file f;
     wrong->setting = "crl";
     if (!pem_file_read(&f, path, wrong->text, wrong->cap))
         return false;
-    struct lists l = {.to = to, .cas = &a->cas, .path = path, .covered = mem_alloc(a->cas.n), .wrong = wrong};
+    struct lists l = {
+        .to = to, .cas = &a->cas, .path = path, .covered = mem_alloc(a->cas.n), .auth = a, .wrong = wrong};
     bool ok = tls_feature_need(TLS_FEATURE_CRL, "crl", wrong->text, wrong->cap) && enable_crl(to);
     int n = ok ? load_lists(&l, &f) : -1;
     if (n == 0)
@@ -232,6 +239,7 @@ static bool load_crl(const struct tls_pairs *to, const struct tls_auth *a, const
             "makes one)",
             path);
     ok = n > 0 && all_covered(&l);
+    a->crl_file = mem_strndup(path, strlen(path));
     mem_free(l.covered);
     pem_file_free(&f);
     return ok;
@@ -313,6 +321,8 @@ void tls_auth_free(struct tls_auth *a)
     if (a == NULL)
         return;
     x509_pool_fini(&a->cas);
+    mem_free(a->ca_file);
+    mem_free(a->crl_file);
     psk_table_free(a->keys);
     mem_free(a);
 }

@@ -12,8 +12,12 @@
 struct tls_auth {
     enum tls_client_cert client_cert;
     enum tls_client_cert_user client_cert_user;
-    bool keys_only;         /* the listener has no certificate of its own */
-    struct x509_pool cas;   /* of client_ca */
+    bool keys_only;       /* the listener has no certificate of its own */
+    struct x509_pool cas; /* of client_ca */
+    char *ca_file;        /* NULL: none */
+    char *crl_file;       /* NULL: none */
+    time_t crl_until;     /* when the first of its lists ends, and whose that is */
+    char crl_name[96];
     struct psk_table *keys; /* NULL: none */
     const char *keys_suite; /* the suite of TLS 1.3 that goes with shared keys */
 };
