@@ -82,6 +82,11 @@ static void wake_writer(void)
 
 /* --- the threads that have something to say --- */
 
+void log_set_level(enum log_level level)
+{
+    atomic_store_explicit(&g.level, (int)level, memory_order_relaxed);
+}
+
 bool log_enabled(enum log_level level)
 {
     return (int)level <= atomic_load_explicit(&g.level, memory_order_relaxed);

@@ -80,7 +80,8 @@ static int renew(const struct arguments *a)
         return failed("renew", out);
     printf(
         "Renewed: %s\n"
-        "CA and keys are the same: clients notice nothing. Restart the broker, which has read the old ones.\n",
+        "CA and keys are the same: clients notice nothing. A running broker that may read them takes them up by "
+        "itself.\n",
         out);
     return EXIT_DONE;
 }

@@ -396,7 +396,7 @@ static void refused(struct server *s, const struct listener *from, const char *p
 {
     log_event(LOG_WARN, "connect.refused", LF_PEER("peer", peer), LF_STR("listener", from->config->name),
               LF_STR("reason", why));
-    if (from->tls != NULL)
+    if (from->config->tls)
         server_give_handshake(s);
     server_give_connection(s);
 }
@@ -412,7 +412,7 @@ void connection_accept(struct loop *l, const struct listener *from, int fd, cons
     c->loop = l;
     c->listener = from;
     list_init(&c->turn);
-    struct tls_context *tls = from->tls != NULL ? tls_context_ref(from->tls) : NULL;
+    struct tls_context *tls = from->config->tls ? tls_context_ref(tls_set_at(l->tls, from->number)) : NULL;
     int err = 0;
     c->transport = transport_new(&l->transport, fd, tls, &events, c, &err);
     if (c->transport == NULL) {
@@ -421,9 +421,9 @@ void connection_accept(struct loop *l, const struct listener *from, int fd, cons
         return;
     }
     list_push_back(&l->connections, &c->all);
-    c->flags = from->tls != NULL ? CONNECTION_HANDSHAKING : 0;
+    c->flags = from->config->tls ? CONNECTION_HANDSHAKING : 0;
     c->client = client_new(l->shard, c, &from->origin, peer, loop_now(l));
-    if (from->tls != NULL)
+    if (from->config->tls)
         client_set_handshaking(c->client, true);
     transport_start(c->transport);
 }

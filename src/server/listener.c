@@ -210,6 +210,5 @@ void listener_close(struct listener *l)
     mem_free(l->fds);
     if (l->local)
         remove_file(l);
-    tls_context_unref(l->tls);
     *l = (struct listener){.config = l->config};
 }

@@ -12,7 +12,7 @@
 
 struct listener {
     const struct config_listener *config;
-    struct tls_context *tls; /* NULL: plain */
+    size_t number; /* of it among all: its place in a tls_set */
     struct client_origin origin;
     bool local; /* a unix socket */
     uint16_t port;
@@ -24,7 +24,7 @@ struct listener {
 
 /* Binds and listens, for so many loops. 0, or -1 with one line in err: which address, why, what to do. */
 int listener_open(struct listener *l, const struct config_listener *c, unsigned loops, char *err, size_t err_cap);
-/* Closes what no loop has taken, removes the socket's file, drops the TLS context. */
+/* Closes what no loop has taken, removes the socket's file. */
 void listener_close(struct listener *l);
 
 /* The part of all listeners that belongs to one loop: starts accepting. Before the loop runs. 0 or a libuv error. */

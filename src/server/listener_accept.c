@@ -125,7 +125,7 @@ static bool goes_on(struct acceptor *a, int error)
 static void full(struct loop *l, const struct listener *from, int fd, const char *peer)
 {
     close(fd);
-    if (from->tls != NULL)
+    if (from->config->tls)
         server_give_handshake(l->server);
     log_event(LOG_WARN, "connect.refused", LF_PEER("peer", peer), LF_STR("listener", from->config->name),
               LF_STR("reason", "max_connections is reached"), LF_INT("max_connections", l->server->max_connections),
@@ -155,7 +155,7 @@ static bool accept_one(struct acceptor *a)
     socklen_t n = sizeof(from);
     int fd = accept4(a->fd, (struct sockaddr *)&from, &n, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0) {
-        if (a->listener->tls != NULL)
+        if (a->listener->config->tls)
             server_give_handshake(a->loop->server);
         return goes_on(a, errno);
     }
@@ -175,7 +175,7 @@ static bool accept_one(struct acceptor *a)
 static bool take_place(struct acceptor *a)
 {
     struct loop *l = a->loop;
-    if (a->listener->tls == NULL || server_take_handshake(l->server))
+    if (!a->listener->config->tls || server_take_handshake(l->server))
         return true;
     uv_poll_stop(&a->poll);
     atomic_store(&l->wants_handshake, true);
@@ -218,7 +218,7 @@ void listener_receive(struct loop *l)
             connection_accept(l, a->from, a->fd, a->peer);
         } else {
             close(a->fd);
-            if (a->from->tls != NULL)
+            if (a->from->config->tls)
                 server_give_handshake(l->server);
             server_give_connection(l->server);
         }

@@ -8,6 +8,7 @@
 #include "handover.h"
 #include "listener.h"
 #include "persist.h"
+#include "reload.h"
 #include "sotto/base/mem.h"
 #include "sotto/core/shard.h"
 
@@ -167,7 +168,10 @@ static enum reason env_auth_step(void *ctx, struct client *c, struct auth_step *
     connection_identify(client_link(c), &known);
     if (step->user.n == 0)
         step->user = known.identity;
-    return enhanced_auth_step(authenticator_users(l->server->authenticator), client_peer(c), step);
+    struct users *users = authenticator_users(l->server->authenticator);
+    enum reason reason = enhanced_auth_step(users, client_peer(c), step);
+    users_unref(users);
+    return reason;
 }
 
 static void env_auth_end(void *ctx, void *state)
@@ -377,6 +381,7 @@ static void on_bell(uv_async_t *a)
 {
     struct loop *l = a->data;
     uint32_t ring = atomic_load(&l->server->ring);
+    reload_receive(l);
     handover_receive(l);
     take_answers(l);
     listener_receive(l);
@@ -395,6 +400,7 @@ static void init_lists(struct loop *l)
     inbox_init(&l->arrivals);
     inbox_init(&l->accepted);
     inbox_init(&l->answers);
+    inbox_init(&l->swaps);
     list_init(&l->connections);
     list_init(&l->lingering);
     list_init(&l->dirty);
@@ -436,6 +442,7 @@ int loop_init(struct loop *l, struct server *s, unsigned number)
                             .ring = env_ring,
                             .waited = env_waited};
     l->shard = shard_new(s->broker, number, &env, persist_ops(s), persist_context(s, number, &l->store));
+    l->tls = reload_set(s->reload);
     l->plain = mem_alloc(LOOP_HEADROOM + LOOP_READ);
     l->transport = (struct transport_loop){
         .uv = &l->uv, .pool = shard_pool(l->shard), .read_buf = mem_alloc(LOOP_READ), .read_cap = LOOP_READ};
@@ -487,6 +494,8 @@ void loop_fini(struct loop *l)
     inbox_fini(&l->arrivals);
     inbox_fini(&l->accepted);
     inbox_fini(&l->answers);
+    reload_drop(l);
+    inbox_fini(&l->swaps);
     mem_free(l->plain);
     mem_free(l->transport.read_buf);
     mem_free(l->acceptors);

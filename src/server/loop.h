@@ -23,6 +23,7 @@
 #include "sotto/base/list.h"
 #include "sotto/core/store.h"
 #include "sotto/transport/transport.h"
+#include "tls_set.h"
 
 #define LOOP_READ (64 * 1024)     /* bytes per read, and per connection and turn */
 #define LOOP_HEADROOM (16 * 1024) /* an unfinished packet up to this size is put in front of what is read */
@@ -53,6 +54,8 @@ struct loop {
     struct inbox arrivals; /* struct connection, by its node `turn` */
     struct inbox accepted; /* struct accepted: sockets that another loop accepted for this one */
     struct inbox answers;  /* struct auth_result */
+    struct inbox swaps;    /* of reload.c */
+    struct tls_set *tls;   /* for new connections; a reference of its own */
 
     struct list connections; /* by `all` */
     struct list lingering;   /* by `all`: closing, the peer has not taken the last bytes; the oldest first */

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "control.h"
@@ -19,6 +20,8 @@
 #include "loop.h"
 #include "persist.h"
 #include "privileges.h"
+#include "reload.h"
+#include "renewal.h"
 #include "sotto/base/mem.h"
 #include "sotto/core/shard.h"
 #include "sotto/server/versions.h"
@@ -135,15 +138,6 @@ static int load_users(struct server *s)
     return 0;
 }
 
-static void warn_of(const struct tls_context *t, const struct config_listener *c)
-{
-    const struct tls_warning *v;
-    size_t n = tls_context_warnings(t, &v);
-    for (size_t i = 0; i < n; i++)
-        log_event(LOG_WARN, "tls.warning", LF_STR("listener", c->name), LF_STR("reason", v[i].reason),
-                  LF_STR("hint", v[i].hint), LF_STR(v[i].file != NULL ? "file" : NULL, v[i].file));
-}
-
 static int open_keylog(struct server *s)
 {
     char err[LINE], line[LINE + 128];
@@ -161,32 +155,16 @@ static int open_keylog(struct server *s)
     return 0;
 }
 
-static int open_tls(struct server *s, struct listener *l, const struct config_listener *c)
-{
-    struct tls_settings settings = config_tls_settings(c);
-    settings.keylog = s->keylog;
-    settings.tickets = c->ticket_lifetime > 0 ? ticket_keys_ring(s->ticket_keys) : NULL;
-    settings.ticket_lifetime = c->ticket_lifetime;
-    settings.policy = c->name;
-    char err[LINE], line[LINE + 128];
-    const char *setting = NULL;
-    l->tls = tls_context_new(&settings, err, sizeof(err), &setting);
-    if (l->tls != NULL) {
-        warn_of(l->tls, c);
-        return 0;
-    }
-    snprintf(line, sizeof(line), "[listener.%s] %s: %s", c->name, setting != NULL ? setting : "tls", err);
-    return failed(line);
-}
-
-static int open_listener(struct server *s, struct listener *l, const struct config_listener *c)
+static int open_listener(struct server *s, size_t i, const struct config_listener *c)
 {
     char err[LINE], line[LINE + 128];
+    struct listener *l = &s->listeners[i];
     if (listener_open(l, c, s->loops_n, err, sizeof(err)) != 0) {
         snprintf(line, sizeof(line), "[listener.%s] address: %s", c->name, err);
         return failed(line);
     }
-    return c->tls ? open_tls(s, l, c) : 0;
+    l->number = i;
+    return c->tls && reload_open(s->reload, i, line, sizeof(line)) != 0 ? failed(line) : 0;
 }
 
 static int open_listeners(struct server *s)
@@ -195,7 +173,7 @@ static int open_listeners(struct server *s)
     s->listeners = mem_alloc(c->listeners_n * sizeof(*s->listeners));
     for (size_t i = 0; i < c->listeners_n; i++) {
         s->listeners_n = i + 1;
-        if (open_listener(s, &s->listeners[i], &c->listeners[i]) != 0)
+        if (open_listener(s, i, &c->listeners[i]) != 0)
             return -1;
     }
     return 0;
@@ -231,7 +209,9 @@ static int prepare(struct server *s)
     if (privileges_find(&p, given ? config->user : CONFIG_DEFAULT_USER, given, err, sizeof(err)) != 0)
         return failed(err);
     set_limits(s);
+    renewal_run(config, time(NULL), renewal_report_to_log, NULL);
     s->ticket_keys = ticket_keys_new(config);
+    s->reload = reload_new(s);
     if (open_keylog(s) != 0 || open_listeners(s) != 0 || load_users(s) != 0 || open_control(s, &p) != 0)
         return -1;
     give_away_sockets(s, &p);
@@ -275,6 +255,8 @@ static int init_loops(struct server *s, unsigned n)
     int err = control_attach(s->control);
     if (err == 0)
         err = ticket_keys_attach(s->ticket_keys, &s->loops[0].uv);
+    if (err == 0)
+        err = reload_attach(s->reload, &s->loops[0].uv);
     return err == 0 ? 0 : failed(uv_strerror(err));
 }
 
@@ -313,6 +295,11 @@ static void say_lag(void *ctx)
               LF_INT("p99_us", worst.p99), LF_INT("longest_us", worst.longest), LF_INT("busy_us", worst.busy));
 }
 
+static void reload_them(void *ctx)
+{
+    reload_all(((struct server *)ctx)->reload);
+}
+
 static void say_start(const struct server *s)
 {
     log_event(LOG_INFO, "server.start", LF_STR("version", SOTTO_VERSION), LF_INT("pid", getpid()),
@@ -322,7 +309,7 @@ static void say_start(const struct server *s)
     for (size_t i = 0; i < s->listeners_n; i++) {
         const struct listener *l = &s->listeners[i];
         log_event(LOG_INFO, "listener.open", LF_STR("listener", l->config->name), LF_STR("address", l->config->address),
-                  LF_INT("port", l->port), LF_STR("tls", l->tls != NULL ? "on" : "off"));
+                  LF_INT("port", l->port), LF_STR("tls", l->config->tls ? "on" : "off"));
     }
 }
 
@@ -334,6 +321,7 @@ static void say_ready(const struct server *s)
 /* Loop 0 runs on this thread, the others on their own. */
 static int run_loops(struct server *s)
 {
+    static const struct signal_calls calls = {.stop = stop_them, .reload = reload_them, .report = say_lag};
     pthread_t *threads = mem_alloc(s->loops_n * sizeof(*threads));
     unsigned started = 1;
     int error = 0;
@@ -343,7 +331,7 @@ static int run_loops(struct server *s)
             break;
     }
     if (error == 0)
-        error = -signals_start(&s->signals, &s->loops[0].uv, stop_them, say_lag, s);
+        error = -signals_start(&s->signals, &s->loops[0].uv, &calls, s);
     if (error == 0)
         say_ready(s);
     else
@@ -378,6 +366,7 @@ static void clean_up(struct server *s)
     signals_close(&s->signals);
     control_close(s->control);
     ticket_keys_close(s->ticket_keys);
+    reload_close(s->reload);
     persist_stop(s);
     for (unsigned i = 0; i < s->loops_n; i++)
         loop_close(&s->loops[i]);
@@ -390,6 +379,7 @@ static void clean_up(struct server *s)
         broker_free(s->broker);
     for (size_t i = 0; i < s->listeners_n; i++)
         listener_close(&s->listeners[i]);
+    reload_free(s->reload);
     tls_keylog_unref(s->keylog);
     mem_free(s->listeners);
     ticket_keys_free(s->ticket_keys);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * What the loops of one server share. Everything is set before the loops start and never changes while
- * they run, but for the counters, which are atomics.
+ * they run, but for the counters, which are atomics; what a reload changes is in the loops (loop.h) and behind locks.
  */
 #pragma once
 
@@ -15,6 +15,7 @@ struct control;
 struct durable;
 struct listener;
 struct loop;
+struct reload;
 struct ticket_keys;
 struct tls_keylog;
 
@@ -25,6 +26,7 @@ struct server {
     struct ticket_keys *ticket_keys; /* NULL: no listener gives tickets */
     struct durable *durable;         /* NULL: persistence = off */
     struct tls_keylog *keylog;       /* NULL: none */
+    struct reload *reload;           /* the TLS contexts of all listeners, and what changes them */
     struct listener *listeners;
     size_t listeners_n;
     struct loop *loops;

@@ -32,36 +32,31 @@ static void stop(struct signals *s, int number)
         if (heard[i] == SIGTERM || heard[i] == SIGINT)
             uv_signal_stop(&s->handles[i]);
     }
-    s->stop(s->ctx);
-}
-
-static void report(const struct signals *s)
-{
-    s->report(s->ctx);
+    s->calls.stop(s->ctx);
 }
 
 static void on_signal(uv_signal_t *h, int number)
 {
+    struct signals *s = h->data;
     switch (number) {
     case SIGHUP:
-        log_event(LOG_WARN, "reload.refused", LF_STR("reason", "this version can't read its configuration again"),
-                  LF_STR("hint", "restart it to use a changed configuration"));
+        log_event(LOG_INFO, "reload.start", LF_STR("signal", "SIGHUP"));
+        s->calls.reload(s->ctx);
         break;
     case SIGUSR1:
         log_reopen();
         log_event(LOG_INFO, "log.reopened");
-        report(h->data);
+        s->calls.report(s->ctx);
         break;
     default:
-        stop(h->data, number);
+        stop(s, number);
         break;
     }
 }
 
-int signals_start(struct signals *s, uv_loop_t *uv, void (*stop_them)(void *ctx), void (*report_them)(void *ctx),
-                  void *ctx)
+int signals_start(struct signals *s, uv_loop_t *uv, const struct signal_calls *calls, void *ctx)
 {
-    *s = (struct signals){.stop = stop_them, .report = report_them, .ctx = ctx};
+    *s = (struct signals){.calls = *calls, .ctx = ctx};
     for (unsigned i = 0; i < SIGNALS_N; i++) {
         int err = uv_signal_init(uv, &s->handles[i]);
         if (err != 0)

@@ -51,6 +51,8 @@ int log_start(const struct log_config *c);
 void log_stop(void);
 /* Opens the file again (after a rotation). */
 void log_reopen(void);
+/* From now on; any thread. */
+void log_set_level(enum log_level level);
 /* Before log_start: errors, warnings and info. */
 bool log_enabled(enum log_level level);
 /* event: lower case words with dots, a constant. f: n fields; copied before it returns. NULL strings print as "". */
