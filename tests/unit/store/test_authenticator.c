@@ -154,6 +154,34 @@ static void identities_and_their_passwords(void **state)
     authenticator_free(a);
 }
 
+/* Another file: what it does not know any more is forgotten at once, and what has begun ends as it began. */
+static void users_are_replaced(void **state)
+{
+    enum { N = 20 };
+    struct authenticator *a = authenticator_new(users("[alice]\npassword = " CHEAP "\n"), 2);
+    struct sink s;
+    (void)state;
+    expect(a, "alice", "pass word", REASON_SUCCESS, 1);
+    authenticator_replace(a, users("[bob]\npassword = " CHEAP "\n"));
+    expect(a, "alice", "pass word", REASON_BAD_USER_NAME_OR_PASSWORD, 1);
+    expect(a, "bob", "pass word", REASON_SUCCESS, 1);
+    expect(a, "bob", "pass word", REASON_SUCCESS, 0);
+    authenticator_replace(a, users("[alice]\npassword = " DEAR "\n"));
+    sink_init(&s, "alice");
+    for (unsigned i = 0; i < N; i++)
+        check(a, "alice", "pass word", &s, i);
+    struct users *held = authenticator_users(a);
+    authenticator_replace(a, users_empty());
+    assert_int_equal(users_count(held), 1);
+    users_unref(held);
+    wait_for(&s, N);
+    assert_int_equal(s.reasons[REASON_SUCCESS], N);
+    assert_false(s.other_user);
+    /* It was not remembered behind the change. */
+    expect(a, "alice", "pass word", REASON_BAD_USER_NAME_OR_PASSWORD, 1);
+    authenticator_free(a);
+}
+
 static void without_any_user_a_check_still_costs_a_hash(void **state)
 {
     struct authenticator *a = authenticator_new(users_empty(), 1);
@@ -293,6 +321,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_answer_and_what_it_costs),
         cmocka_unit_test(identities_and_their_passwords),
+        cmocka_unit_test(users_are_replaced),
         cmocka_unit_test(without_any_user_a_check_still_costs_a_hash),
         cmocka_unit_test(a_storm_of_equal_pairs_pays_once),
         cmocka_unit_test(a_full_queue_says_so_and_the_end_answers_everyone),
