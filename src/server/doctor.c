@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The way to the server, what speaks there, and MQTT. Each finding is a line for somebody who has a device in hand that
+ * The way to the server, and what speaks there. Each finding is a line for somebody who has a device in hand that
  * does not connect: what was seen, why that matters, what to do.
  */
 #include "doctor_private.h"
@@ -10,15 +10,12 @@
 #include <stdarg.h>
 
 #include "sotto/base/mem.h"
-#include "sotto/base/random.h"
 
 #define SYSTEM_CAS "/etc/ssl/certs/ca-certificates.crt"
-#define CONNACK 0x20
 #define RECORD_ALERT 21
 #define RECORD_HANDSHAKE 22
 #define ALERT_HANDSHAKE_FAILURE 40
 #define ALERT_PROTOCOL_VERSION 70
-#define ALERT_CERTIFICATE_REQUIRED 116
 
 void doctor_say(struct doctor *d, enum verdict v, const char *what, const char *format, ...)
 {
@@ -63,112 +60,7 @@ void doctor_reason(struct probe *p, enum probe_end end, char *out, size_t cap)
         snprintf(out, cap, "%s", probe_trouble(p));
 }
 
-/* ---- MQTT ---- */
-
-enum probe_end doctor_greet(struct probe *p, uint8_t *code)
-{
-    uint8_t connect[64], answer[4], tag[4];
-    char id[32];
-    random_bytes(tag, sizeof(tag));
-    snprintf(id, sizeof(id), "sotto-doctor-%02x%02x%02x%02x", tag[0], tag[1], tag[2], tag[3]);
-    struct wr w = wr_of(connect, sizeof(connect));
-    wr_u8(&w, 0x10);
-    wr_u8(&w, (unsigned)(12 + strlen(id)));
-    wr_lp(&w, bytes_str("MQTT"));
-    wr_u8(&w, 4);
-    wr_u8(&w, 2); /* a clean session */
-    wr_u16(&w, 60);
-    wr_lp(&w, bytes_str(id));
-    enum probe_end end = probe_send(p, bytes_of(connect, (size_t)(w.p - connect)));
-    if (end == PROBE_FINE)
-        end = probe_receive(p, answer, sizeof(answer));
-    if (end != PROBE_FINE)
-        return end;
-    *code = answer[3];
-    if (answer[0] != CONNACK || answer[1] != 2)
-        return PROBE_BROKEN;
-    if (*code == 0)
-        probe_send(p, bytes_of("\xe0\0", 2));
-    return PROBE_FINE;
-}
-
-static void judge_connack(struct doctor *d, uint8_t code)
-{
-    switch (code) {
-    case 0:
-        doctor_say(d, DOCTOR_OK, "MQTT", "3.1.1 is answered, and lets clients in without a user name");
-        break;
-    case 1:
-        doctor_say(
-            d, DOCTOR_WARN, "MQTT",
-            "3.1.1 is refused (unacceptable protocol version): most clients and all small devices speak it; let the "
-            "listener take it (mqtt_version = 3.1.1)");
-        break;
-    case 2:
-        doctor_say(d, DOCTOR_WARN, "MQTT", "3.1.1 is answered; the client id was refused (2): there are rules for it");
-        break;
-    case 3:
-        doctor_say(d, DOCTOR_WARN, "MQTT",
-                   "3.1.1 is answered: server unavailable (3); try again, then look at its log");
-        break;
-    case 4:
-    case 5:
-        doctor_say(d, DOCTOR_OK, "MQTT", "3.1.1 is answered, and wants a user name and password (%u)", code);
-        break;
-    default:
-        doctor_say(d, DOCTOR_FAIL, "MQTT", "the answer to CONNECT has the code %u, which 3.1.1 does not know", code);
-        break;
-    }
-}
-
-static void try_mqtt(struct doctor *d)
-{
-    enum probe_end end;
-    uint8_t code = 0;
-    char why[256];
-    struct probe *p = doctor_connect(d, &(struct probe_offer){.min = TLS_1_2, .max = TLS_1_3}, &end);
-    bool shaken = end == PROBE_FINE;
-    if (shaken)
-        end = doctor_greet(p, &code);
-    int alert = p != NULL ? probe_alert(p) : -1;
-    doctor_reason(p, end, why, sizeof(why));
-    if (end == PROBE_FINE) {
-        judge_connack(d, code);
-    } else if (alert == ALERT_CERTIFICATE_REQUIRED || (!shaken && doctor_answered(p, end))) {
-        d->wants_certificate = true;
-        doctor_say(
-            d, DOCTOR_WARN, "MQTT",
-            "not reached: %s, so it seems to want a client certificate, and the doctor has none; make one with `sotto "
-            "cert client DIR NAME`",
-            why);
-    } else {
-        doctor_say(
-            d, DOCTOR_FAIL, "MQTT",
-            "no answer to CONNECT: %s; is it an MQTT broker (a web server, or MQTT over WebSocket, has another port)?",
-            why);
-    }
-    probe_close(p);
-}
-
 /* ---- what speaks there ---- */
-
-/* True: plain MQTT, and all is said. */
-static bool try_plain(struct doctor *d)
-{
-    int error;
-    uint8_t code = 0;
-    struct probe *p = probe_open(&d->at, &error);
-    bool plain = p != NULL && doctor_greet(p, &code) == PROBE_FINE;
-    if (plain) {
-        doctor_say(
-            d, DOCTOR_WARN, "protocol",
-            "plain MQTT, no TLS: passwords and messages can be read on the way, and clients with TLS on fail here; use "
-            "the TLS port (usually 8883), or turn TLS off in the client");
-        judge_connack(d, code);
-    }
-    probe_close(p);
-    return plain;
-}
 
 static void judge_tls_refusal(struct doctor *d, struct probe *p, enum probe_end end)
 {
@@ -217,7 +109,7 @@ static bool find_protocol(struct doctor *d)
             doctor_say(d, DOCTOR_OK, "protocol", "TLS");
     } else if (p == NULL) {
         doctor_say(d, DOCTOR_FAIL, "protocol", "the second connection was refused: is there a limit for an address?");
-    } else if (probe_first_bytes(p).n > 0 || !try_plain(d)) {
+    } else if (probe_first_bytes(p).n > 0 || !doctor_plain(d)) {
         judge_strange_answer(d, p, end);
     }
     probe_close(p);
@@ -287,7 +179,7 @@ int doctor_examine(const struct doctor_request *r, FILE *out, char *err, size_t 
     if (ready && find_address(d) && find_protocol(d)) {
         doctor_chain(d);
         doctor_tls(d);
-        try_mqtt(d);
+        doctor_mqtt(d);
         doctor_clients(d);
     }
     int failed = ready ? (int)d->counts[DOCTOR_FAIL] : -1;

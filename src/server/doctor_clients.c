@@ -15,6 +15,15 @@ static const char *client_certificate(const struct doctor *d)
     return d->wants_certificate ? ", and with a client certificate" : "";
 }
 
+/* Said instead of "connects": TLS is well, but then comes MQTT. */
+static void connects_unless_refused(struct doctor *d, const char *who, const char *error, const char *how)
+{
+    if (d->refuses_3_1_1)
+        doctor_say(d, DOCTOR_WARN, who, "\"%s\": it speaks MQTT 3.1.1, which is refused here", error);
+    else
+        doctor_say(d, DOCTOR_OK, who, "connects%s%s", how, client_certificate(d));
+}
+
 static void judge_tasmota(struct doctor *d)
 {
     static const struct probe_offer tasmota = {.min = TLS_1_2,
@@ -38,7 +47,9 @@ static void judge_tasmota(struct doctor *d)
                    probe_longest_record(p));
     } else if (doctor_answered(p, end) && x509_tasmota(&probe_chain(p)->v[0].key, false, digest)) {
         x509_hex(bytes_of(digest, X509_SHA1), ' ', text, sizeof(text));
-        if (d->wants_certificate)
+        if (d->refuses_3_1_1)
+            connects_unless_refused(d, "Tasmota", "MQT: Connect failed ..., rc 1", "");
+        else if (d->wants_certificate)
             doctor_say(d, DOCTOR_WARN, "Tasmota",
                        "it has no client certificate (but in builds of its own for AWS), which the server wants");
         else
@@ -84,8 +95,7 @@ static void judge_esp32(struct doctor *d)
                    "address among "
                    "the names only: connect by name, or have it there as a name, too (`sotto cert` does that)");
     else
-        doctor_say(d, DOCTOR_OK, "ESP32", "connects (WiFiClientSecure, mbedTLS), with setCACert%s",
-                   client_certificate(d));
+        connects_unless_refused(d, "ESP32", "failed, rc=1", " (WiFiClientSecure, mbedTLS), with setCACert");
 }
 
 static void judge_node_red(struct doctor *d)
@@ -106,8 +116,8 @@ static void judge_node_red(struct doctor *d)
         doctor_say(d, DOCTOR_WARN, "Node-RED",
                    "\"Hostname/IP does not match certificate's altnames\": use a name that is in the certificate");
     else
-        doctor_say(d, DOCTOR_OK, "Node-RED", "connects, with ca.crt as CA certificate where the CA is your own%s",
-                   client_certificate(d));
+        doctor_say(d, DOCTOR_OK, "Node-RED", "connects%s, with ca.crt as CA certificate where the CA is your own%s",
+                   d->refuses_3_1_1 ? " when MQTT V5 is chosen as its protocol" : "", client_certificate(d));
 }
 
 static void judge_mqtt_fx(struct doctor *d)
@@ -130,8 +140,8 @@ static void judge_mqtt_fx(struct doctor *d)
         doctor_say(d, DOCTOR_WARN, "MQTT.fx", "\"No name matching %s found\": make the certificate for it (--host)",
                    d->r->host);
     else
-        doctor_say(d, DOCTOR_OK, "MQTT.fx", "connects, with ca.crt as CA certificate file where the CA is your own%s",
-                   client_certificate(d));
+        connects_unless_refused(d, "MQTT.fx", "Invalid protocol version",
+                                ", with ca.crt as CA certificate file where the CA is your own");
 }
 
 void doctor_clients(struct doctor *d)

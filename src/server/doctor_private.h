@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The examination in its parts: the way there and MQTT (doctor.c), TLS (doctor_tls.c), certificates
- * (doctor_chain.c), and what well-known clients make of it (doctor_clients.c). */
+/* The examination in its parts: the way there (doctor.c), TLS (doctor_tls.c) and what is older (doctor_old.c),
+ * certificates (doctor_chain.c), MQTT (doctor_mqtt.c), and what well-known clients make of it (doctor_clients.c). */
 #pragma once
 
 #include <time.h>
@@ -25,8 +25,9 @@ struct doctor {
     bool accepts[TLS_1_3 + 1];
     bool has_rsa, has_ecdsa; /* a certificate of that kind for clients that know only that one (TLS 1.2) */
     bool wants_certificate;
-    bool complete; /* the chain leads to what is trusted */
-    bool spans;    /* handshake messages go on in another record */
+    bool refuses_3_1_1; /* MQTT: CONNACK 1 */
+    bool complete;      /* the chain leads to what is trusted */
+    bool spans;         /* handshake messages go on in another record */
     bool dates_are_good;
     enum x509_match match;
 };
@@ -40,9 +41,14 @@ struct probe *doctor_connect(const struct doctor *d, const struct probe_offer *o
 bool doctor_answered(const struct probe *p, enum probe_end end);
 /* "the server refused with the alert "handshake failure" (40)" */
 void doctor_reason(struct probe *p, enum probe_end end, char *out, size_t cap);
-/* CONNECT of MQTT 3.1.1 without a user; *code: what CONNACK says. */
-enum probe_end doctor_greet(struct probe *p, uint8_t *code);
+/* CONNECT without a user; level: 4 for MQTT 3.1.1, 5 for 5.0; *code: what CONNACK says. */
+enum probe_end doctor_greet(struct probe *p, unsigned level, uint8_t *code);
 
 void doctor_chain(struct doctor *d);
 void doctor_tls(struct doctor *d);
+void doctor_old(struct doctor *d);
+/* Over TLS. */
+void doctor_mqtt(struct doctor *d);
+/* True: plain MQTT is spoken there, and all is said. */
+bool doctor_plain(struct doctor *d);
 void doctor_clients(struct doctor *d);

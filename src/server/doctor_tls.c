@@ -108,7 +108,7 @@ static bool resumes(const struct doctor *d, enum tls_version v, enum probe_end *
     if (*end == PROBE_FINE) {
         /* In TLS 1.3 tickets come with the first answer, whatever that is. */
         if (v == TLS_1_3)
-            doctor_greet(p, &code);
+            doctor_greet(p, 4, &code);
         s = probe_session_take(p);
     }
     probe_close(p);
@@ -144,6 +144,7 @@ static void judge_resumption(struct doctor *d)
 void doctor_tls(struct doctor *d)
 {
     judge_versions(d);
+    doctor_old(d);
     judge_suites(d, TLS_1_2);
     judge_suites(d, TLS_1_3);
     judge_kinds(d);

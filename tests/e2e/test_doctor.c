@@ -29,7 +29,8 @@ static const char configuration[] =
     "key = certs/server-ec.key\n"
     "[listener.plain]\n"
     "address = 127.0.0.1\n"
-    "port = @P2@\n";
+    "port = @P2@\n"
+    "mqtt_version = 3.1.1\n";
 
 /* Shell commands in the folder of the test. */
 static void shell(struct broker *b, const char *command)
@@ -110,7 +111,8 @@ static void nothing_is_wrong_with_our_own(void **state)
                 "ok    dates        ", "ok    key          RSA, 2048 bits", "ok    TLS 1.2      accepted",
                 "ok    TLS 1.3      accepted", "accepted: ECDHE-RSA-AES128-GCM-SHA256",
                 "accepted: TLS13-AES128-GCM-SHA256", "ok    certificates RSA only",
-                "ok    fragments    records of 512 bytes", "ok    MQTT         3.1.1 is answered",
+                "ok    old versions TLS 1.0 and 1.1 are refused", "ok    fragments    records of 512 bytes",
+                "ok    MQTT         3.1.1 is answered", "ok    MQTT 5       5.0 is answered, and lets",
                 "ok    Tasmota      connects", "ok    ESP32        connects", "ok    Node-RED     connects",
                 "ok    MQTT.fx      connects", " 0 failed"));
 }
@@ -149,7 +151,50 @@ static void a_ca_that_is_not_known_fails(void **state)
 
 static void plain_mqtt_is_told_from_tls(void **state)
 {
-    doctor(*state, 0, "127.0.0.1", 2, NULL, ARGV("warn  protocol     plain MQTT, no TLS", "ok    MQTT         3.1.1"));
+    doctor(
+        *state, 0, "127.0.0.1", 2, NULL,
+        ARGV("warn  protocol     plain MQTT, no TLS", "ok    MQTT         3.1.1", "warn  MQTT 5       5.0 is refused"));
+}
+
+static void mqtt_5_alone_is_too_new_for_many(void **state)
+{
+    struct broker *b = *state, other;
+    char text[1024];
+    broker_init(&other);
+    snprintf(text, sizeof text,
+             "[broker]\ndata_dir = @DIR@\n[auth]\nanonymous = on\n[listener.new]\naddress = 127.0.0.1\nport = @P0@\n"
+             "tls = on\nmqtt_version = 5\ncert = %s/certs/server.crt\nkey = %s/certs/server.key\n",
+             b->dir, b->dir);
+    broker_write(&other, "sotto.ini", text);
+    broker_start(&other);
+    snprintf(text, sizeof text, "'%s' doctor localhost:%u --cafile certs/ca.crt > new", sotto_bin(), other.ports[0]);
+    shell(b, text);
+    char *said = broker_read_file(b, "new");
+    for (const char *const *line =
+             ARGV("warn  MQTT         3.1.1 is refused", "ok    MQTT 5       5.0 is answered",
+                  "warn  Tasmota      \"MQT: Connect failed", "warn  ESP32        \"failed, rc=1\"",
+                  "ok    Node-RED     connects when MQTT V5", "warn  MQTT.fx      \"Invalid protocol version\"");
+         *line != NULL; line++) {
+        if (strstr(said, *line) == NULL)
+            fail_msg("'%s' is not in:\n%s", *line, said);
+    }
+    free(said);
+    broker_stop(&other);
+    broker_fini(&other);
+}
+
+/* A server that still takes what is older than TLS 1.2. */
+static void old_versions_are_warned_of(void **state)
+{
+    struct broker *b = *state;
+    struct program p;
+    start_server(b, &p, "-cert server.crt -key server.key -cipher ALL:@SECLEVEL=0");
+    doctor(b, 1, "127.0.0.1", FOREIGN, "certs/ca.crt",
+           ARGV("ok    TLS 1.2      accepted", "warn  old versions TLS 1.0 and 1.1 are accepted"));
+    program_fini(&p);
+    start_server(b, &p, "-cert server.crt -key server.key -cipher ALL:@SECLEVEL=0 -no_tls1");
+    doctor(b, 1, "127.0.0.1", FOREIGN, "certs/ca.crt", ARGV("warn  old versions TLS 1.1 is accepted"));
+    program_fini(&p);
 }
 
 static void what_does_not_answer_fails(void **state)
@@ -161,7 +206,8 @@ static void what_does_not_answer_fails(void **state)
     /* It accepts, and is silent: 5 s for TLS, 5 s for plain MQTT. */
     char line[256];
     snprintf(line, sizeof line,
-             "import socket,time; s=socket.socket(); s.bind((\"127.0.0.1\",%u)); s.listen(9); time.sleep(60)",
+             "import socket,time; s=socket.socket(); s.setsockopt(socket.SOL_SOCKET,socket.SO_REUSEADDR,1); "
+             "s.bind((\"127.0.0.1\",%u)); s.listen(9); time.sleep(60)",
              b->ports[FOREIGN]);
     if (program_exists("python3")) {
         program_start(&p, NULL, ARGV("python3", "-c", line));
@@ -274,7 +320,8 @@ static void mosquitto_is_well(void **state)
     program_start(&p, NULL, ARGV("sh", "-c", text));
     wait_for_port(b->ports[FOREIGN]);
     doctor(b, 0, "127.0.0.1", FOREIGN, "certs/ca.crt",
-           ARGV("ok    MQTT         3.1.1 is answered, and wants a user name", "ok    resume 1.2", "ok    resume 1.3",
+           ARGV("ok    MQTT         3.1.1 is answered, and wants a user name",
+                "ok    MQTT 5       5.0 is answered, and wants a user name", "ok    resume 1.2", "ok    resume 1.3",
                 "ok    Tasmota      connects"));
     program_fini(&p);
 }
@@ -306,6 +353,8 @@ int main(void)
         cmocka_unit_test(a_narrow_listener_is_seen_through),
         cmocka_unit_test(a_ca_that_is_not_known_fails),
         cmocka_unit_test(plain_mqtt_is_told_from_tls),
+        cmocka_unit_test(mqtt_5_alone_is_too_new_for_many),
+        cmocka_unit_test(old_versions_are_warned_of),
         cmocka_unit_test(what_does_not_answer_fails),
         cmocka_unit_test(wrong_certificates_are_named),
         cmocka_unit_test(names_that_do_not_fit_are_named),
