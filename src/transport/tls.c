@@ -69,6 +69,12 @@ uint8_t *tls_resumptions(void *arg)
     return &((struct tls *)arg)->resumptions;
 }
 
+const struct ticket_policy *tls_session_policy(void *arg)
+{
+    const struct tls *s = arg;
+    return s->hello != NULL && s->hello->read && !s->hello->ticket ? tls_context_tickets(s->context) : NULL;
+}
+
 int tls_take_cipher(WOLFSSL *ssl, char *buf, int size, void *arg)
 {
     (void)ssl;

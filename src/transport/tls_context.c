@@ -4,9 +4,8 @@
  * connections hold it by reference, so a reload leaves the old ones as they are.
  *
  * Off, always: everything below TLS 1.2 (by the method), suites that are no ECDHE AEAD (by the list; the packaged
- * library has RC4, null and anonymous ones compiled in), renegotiation (never compiled in), the session cache (33
- * entries under one global lock), and the library's own tickets, whose keys would die with this object: see
- * tls_tickets.c.
+ * library has RC4, null and anonymous ones compiled in), renegotiation (never compiled in), the library's session
+ * cache (see tls_session_ids.c), and its own tickets, whose keys would die with this object: see tls_tickets.c.
  */
 #include "tls_private.h"
 #include "tls_tickets_private.h"
@@ -141,6 +140,11 @@ void tls_context_describe(const struct tls_context *c, char *out, size_t cap)
         snprintf(out + n, cap - n, "; pre-shared keys");
 }
 
+const struct ticket_policy *tls_context_tickets(const struct tls_context *c)
+{
+    return c->tickets.keys != NULL ? &c->tickets : NULL;
+}
+
 struct tls_context *tls_context_ref(struct tls_context *c)
 {
     atomic_fetch_add_explicit(&c->refs, 1, memory_order_relaxed);
@@ -211,7 +215,6 @@ static void set_fixed(WOLFSSL_CTX *native)
     int groups[] = {HYBRID_GROUP WOLFSSL_ECC_SECP256R1, WOLFSSL_ECC_X25519, WOLFSSL_ECC_SECP384R1};
     wolfSSL_CTX_set_groups(native, groups, sizeof(groups) / sizeof(groups[0]));
     wolfSSL_CTX_set_verify(native, WOLFSSL_VERIFY_NONE, NULL);
-    wolfSSL_CTX_set_session_cache_mode(native, WOLFSSL_SESS_CACHE_OFF);
     wolfSSL_CTX_SetIORecv(native, tls_take_cipher);
     wolfSSL_CTX_SetIOSend(native, tls_give_cipher);
 }

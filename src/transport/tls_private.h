@@ -8,6 +8,7 @@
 #include "client_hello_private.h"
 #include "sotto/transport/tls_context.h"
 
+struct ticket_policy;
 struct tls_auth;
 struct tls_pair;
 struct tls_pairs;
@@ -24,6 +25,8 @@ enum tls_version tls_context_max_version(const struct tls_context *c);
 bool tls_context_has(const struct tls_context *c, bool rsa);
 /* NULL: none. */
 struct tls_keylog *tls_context_keylog(const struct tls_context *c);
+/* What its tickets and session ids are bound to; NULL: there are none. */
+const struct ticket_policy *tls_context_tickets(const struct tls_context *c);
 /* What it asks of clients; NULL: nothing. */
 const struct tls_auth *tls_context_auth(const struct tls_context *c);
 
@@ -39,6 +42,8 @@ int tls_take_cipher(WOLFSSL *ssl, char *buf, int size, void *arg);
 int tls_give_cipher(WOLFSSL *ssl, char *buf, int size, void *arg);
 /* How many resumptions led to this connection. arg: a struct tls. */
 uint8_t *tls_resumptions(void *arg);
+/* What a session of this client, which knows no tickets, is kept by under its id; NULL: it isn't. arg: a struct tls. */
+const struct ticket_policy *tls_session_policy(void *arg);
 
 #define TLS_WORDS 512
 

@@ -18,8 +18,11 @@
 #include "sotto/base/mem.h"
 #include "sotto/base/random.h"
 #include "sotto/base/rwlock.h"
+#include "tls_sessions_private.h"
 #include "tls_tickets_private.h"
 
+/* About 300 bytes each. */
+#define SESSIONS_MOST 8192
 #define LINE_MAX_BYTES 128
 #define PATH_MAX_BYTES 4096
 
@@ -29,6 +32,7 @@ struct tls_tickets {
     unsigned n;
     struct ticket_key keys[TICKET_KEYS_MAX]; /* the newest first */
     char *path;                              /* NULL: in memory only */
+    struct tls_sessions *sessions;
 };
 
 /* A key seals for one lifetime, and opens for another one. A clock that went back makes nothing old. */
@@ -155,6 +159,7 @@ struct tls_tickets *tls_tickets_new(uint32_t lifetime)
     struct tls_tickets *t = mem_alloc(sizeof(*t));
     rwlock_init(&t->lock);
     t->lifetime = lifetime;
+    t->sessions = tls_sessions_new(SESSIONS_MOST);
     return t;
 }
 
@@ -176,6 +181,7 @@ void tls_tickets_free(struct tls_tickets *t)
     if (t == NULL)
         return;
     rwlock_fini(&t->lock);
+    tls_sessions_free(t->sessions);
     explicit_bzero(t->keys, sizeof(t->keys));
     mem_free(t->path);
     mem_free(t);
@@ -209,4 +215,9 @@ bool ticket_key_find(struct tls_tickets *t, const uint8_t *id, struct ticket_key
     }
     rwlock_unlock(&t->lock);
     return found;
+}
+
+struct tls_sessions *ticket_sessions(struct tls_tickets *t)
+{
+    return t->sessions;
 }

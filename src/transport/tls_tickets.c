@@ -18,7 +18,6 @@
 
 #include "sotto/base/random.h"
 
-#define RESUMPTIONS_MAX 200u
 #define IV 12u
 #define TAG 16u
 /* The clocks of two brokers that share the keys, or one that was set back, may differ by so much, seconds. */
@@ -124,6 +123,7 @@ void tls_tickets_apply(WOLFSSL_CTX *native, struct ticket_policy *p)
 {
     wolfSSL_CTX_set_TicketEncCb(native, on_ticket);
     wolfSSL_CTX_set_TicketEncCtx(native, p);
+    tls_session_ids_apply(native, p);
     if (p == NULL) {
         wolfSSL_CTX_NoTicketTLSv12(native);
         wolfSSL_CTX_no_ticket_TLSv13(native);

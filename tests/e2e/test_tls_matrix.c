@@ -60,7 +60,7 @@ static void start(struct broker *b, enum kind k, const char *made_in)
     snprintf(certs, sizeof certs, pair, made_in, made_in, made_in, made_in);
     int n = snprintf(text, sizeof text,
                      "[broker]\nthreads = 1\ndata_dir = @DIR@/data\n[auth]\nanonymous = on\nusers = users.ini\n");
-    for (int i = 0; i < BROKER_PORTS; i++) {
+    for (int i = 0; i < (int)(sizeof listeners / sizeof *listeners); i++) {
         n += snprintf(text + n, sizeof text - (size_t)n,
                       "[listener.l%d]\naddress = 127.0.0.1\nport = @P%d@\ntls = on\n%s%s", i, i, certs, listeners[i]);
         if (i == OPTIONAL || i == REQUIRED)

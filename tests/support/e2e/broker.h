@@ -6,11 +6,11 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define BROKER_PORTS 4
+#define BROKER_PORTS 6
 
 /*
  * A broker under test: a fresh folder, free ports on loopback, and the process. In the text of files, and in arguments,
- * @DIR@ stands for the folder and @P0@ to @P3@ for its ports. The process is killed when the test program ends.
+ * @DIR@ stands for the folder and @P0@ to @P5@ for its ports. The process is killed when the test program ends.
  */
 struct broker {
     char dir[128];
