@@ -77,9 +77,10 @@ struct broker {
     struct index *index;
     struct retained *retained;
     unsigned n;
-    struct inbox *mail;         /* [from * n + to] */
-    _Atomic bool *mail_awaited; /* [from * n + to]: from holds publishers back until to has taken its mail */
-    struct inbox *home;         /* [to]: promises of that shard whose counts are all back */
+    _Atomic uint32_t rights_number; /* of changes to the users, see rights_change.c */
+    struct inbox *mail;             /* [from * n + to] */
+    _Atomic bool *mail_awaited;     /* [from * n + to]: from holds publishers back until to has taken its mail */
+    struct inbox *home;             /* [to]: promises of that shard whose counts are all back */
 };
 
 /* Mail that a shard gathers for another one during a turn. */
@@ -478,7 +479,8 @@ struct connect_wait {
     struct packet_connect connect;
     struct bytes id; /* the client's, or ours */
     char made_id[32];
-    bool took_over; /* another connection, and logged that */
+    uint32_t rights_number; /* of the broker, when its rights were asked for */
+    bool took_over;         /* another connection, and logged that */
     uint8_t raw[];
 };
 
@@ -586,6 +588,8 @@ void on_unsubscribe(struct client *c, const struct packet *p);
 void connect_attach(struct client *c);
 /* Refuses a CONNECT: CONNACK with the reason, then the end. why, hint: constant. */
 void connect_refuse(struct client *c, enum reason reason, const char *why, const char *hint);
+/* Before the session is touched: the client's rights are those of now; false: its user is no more. */
+bool connect_rights_stand(struct client *c);
 /* The user is known, rights (a reference) are taken: to the session's shard, and attach. */
 void connect_proceed(struct client *c, struct rights *rights);
 

@@ -168,6 +168,7 @@ void on_connect(struct client *c, const struct frame *f)
         return;
     if (c->wait->id.n == 0)
         make_id(c, c->wait);
+    c->wait->rights_number = atomic_load(&c->shard->b->rights_number);
     if (props_has(&p.connect.props, PROP_AUTH_METHOD))
         auth_begin(c);
     else
@@ -178,7 +179,7 @@ static void refuse_login(struct client *c, enum reason result)
 {
     if (result == REASON_BAD_USER_NAME_OR_PASSWORD)
         connect_refuse(c, result, "unknown user or wrong password",
-                       "check both in the client; 'sotto passwd USERS-FILE NAME' and a restart of the broker set them");
+                       "check both in the client; 'sotto passwd USERS-FILE NAME' and SIGHUP to the broker set them");
     else if (result == REASON_NOT_AUTHORIZED && c->identified)
         connect_refuse(c, result,
                        "no password was given, and this listener asks for one besides the certificate or key",
@@ -237,6 +238,10 @@ static struct session *attach_session(struct client *c, bool *present)
 {
     struct shard *s = c->shard;
     const struct connect_wait *w = c->wait;
+    if (!connect_rights_stand(c)) {
+        connect_refuse(c, REASON_BAD_USER_NAME_OR_PASSWORD, "its user has just been taken out of the users file", NULL);
+        return NULL;
+    }
     struct session *session = session_find(s, w->id);
     if (session != NULL && !bytes_equal(rights_user(session->rights), rights_user(c->rights))) {
         connect_refuse(c, REASON_CLIENT_ID_NOT_VALID, "its client id has a session of another user",

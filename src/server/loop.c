@@ -174,6 +174,19 @@ static enum reason env_auth_step(void *ctx, struct client *c, struct auth_step *
     return reason;
 }
 
+static struct rights *env_rights(void *ctx, enum rights_holder holder, struct bytes user)
+{
+    const struct loop *l = ctx;
+    if (holder == RIGHTS_OF_ABSENT)
+        return persist_rights(l->server, user);
+    struct users *users = authenticator_users(l->server->authenticator);
+    struct rights *rights = user.n == 0                    ? users_anonymous_rights(users)
+                            : holder == RIGHTS_OF_IDENTITY ? users_identity_rights(users, user)
+                                                           : users_rights(users, user);
+    users_unref(users);
+    return rights;
+}
+
 static void env_auth_end(void *ctx, void *state)
 {
     (void)ctx;
@@ -438,6 +451,7 @@ int loop_init(struct loop *l, struct server *s, unsigned number)
                             .authenticate = env_authenticate,
                             .auth_step = env_auth_step,
                             .auth_end = env_auth_end,
+                            .rights = env_rights,
                             .move = env_move,
                             .ring = env_ring,
                             .waited = env_waited};

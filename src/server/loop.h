@@ -56,6 +56,9 @@ struct loop {
     struct inbox answers;  /* struct auth_result */
     struct inbox swaps;    /* of reload.c */
     struct tls_set *tls;   /* for new connections; a reference of its own */
+    unsigned untold;       /* swaps that were taken, and are not yet said to be done */
+    bool renews;           /* rights of sessions, from renew_at on */
+    uint32_t renew_at;
 
     struct list connections; /* by `all` */
     struct list lingering;   /* by `all`: closing, the peer has not taken the last bytes; the oldest first */

@@ -102,7 +102,7 @@ static struct rights *find_rights(const struct server *s, const struct users *us
     return rights != NULL ? rights : rights_new(user, NULL, 0, false);
 }
 
-static struct rights *rights_of(const struct server *s, struct bytes user)
+struct rights *persist_rights(const struct server *s, struct bytes user)
 {
     struct users *users = authenticator_users(s->authenticator);
     struct rights *rights = find_rights(s, users, user);
@@ -114,7 +114,7 @@ static bool on_session(void *ctx, const struct durable_session *from)
 {
     struct restoring *r = ctx;
     struct restore_session s = {.client_id = from->client_id,
-                                .rights = rights_of(r->server, from->user),
+                                .rights = persist_rights(r->server, from->user),
                                 .expiry = from->expiry,
                                 .expires = from->expires,
                                 .has_will = from->has_will,

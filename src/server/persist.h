@@ -12,6 +12,8 @@
 int persist_open(struct server *s, unsigned loops, char *err, size_t cap);
 /* The loops are made and don't run. Gives the core all that is stored, and starts the store thread. */
 int persist_restore(struct server *s, char *err, size_t cap);
+/* The rights of a session without a connection, a reference. Any thread. */
+struct rights *persist_rights(const struct server *s, struct bytes user);
 /* The loops have ended: writes what is left. */
 void persist_stop(struct server *s);
 /* The loops are no more. */

@@ -64,6 +64,7 @@ struct reload {
 struct swap {
     struct list node;
     struct tls_set *set;
+    bool rights; /* the users are others */
 };
 
 static const struct config *in_force(const struct reload *r)
@@ -78,9 +79,8 @@ static struct tls_common common_of(const struct reload *r)
 
 /* ---------------------------------------------------------------- to the loops */
 
-void reload_receive(struct loop *l)
+static void take_swaps(struct loop *l)
 {
-    struct reload *r = l->server->reload;
     struct list items, *n;
     list_init(&items);
     inbox_take(&l->swaps, &items);
@@ -88,7 +88,25 @@ void reload_receive(struct loop *l)
         struct swap *s = container_of(n, struct swap, node);
         tls_set_unref(l->tls);
         l->tls = s->set;
+        l->untold++;
+        if (s->rights) {
+            l->renews = true;
+            l->renew_at = 0;
+        }
         mem_free(s);
+    }
+}
+
+void reload_receive(struct loop *l)
+{
+    struct reload *r = l->server->reload;
+    take_swaps(l);
+    l->renews = l->renews && shard_renew_rights(l->shard, &l->renew_at, loop_now(l));
+    if (l->renews) {
+        loop_wake(l); /* the next ones in the next turn */
+        return;
+    }
+    for (; l->untold > 0; l->untold--) {
         if (atomic_fetch_sub(&r->waiting, 1) == 1)
             uv_async_send(&r->taken);
     }
@@ -108,11 +126,12 @@ void reload_drop(struct loop *l)
     l->tls = NULL;
 }
 
-static void send_to(struct loop *l, struct tls_set *set)
+static void send_to(struct loop *l, struct tls_set *set, bool rights)
 {
     struct swap *s = mem_alloc(sizeof(*s));
     struct list one;
     s->set = tls_set_ref(set);
+    s->rights = rights;
     list_init(&one);
     list_push_back(&one, &s->node);
     inbox_push(&l->swaps, &one, 0);
@@ -120,14 +139,14 @@ static void send_to(struct loop *l, struct tls_set *set)
 }
 
 /* Takes the reference. */
-static void swap_sets(struct reload *r, struct tls_set *set)
+static void swap_sets(struct reload *r, struct tls_set *set, bool rights)
 {
     tls_set_unref(r->set);
     r->set = set;
     r->state = SWAPPING;
     atomic_store(&r->waiting, r->server->loops_n);
     for (unsigned i = 0; i < r->server->loops_n; i++)
-        send_to(&r->server->loops[i], set);
+        send_to(&r->server->loops[i], set, rights);
 }
 
 /* ---------------------------------------------------------------- what a job brought */
@@ -224,6 +243,7 @@ static void take_config(struct reload *r)
     log_set_level(r->job.fresh->log.level);
     authenticator_replace(s->authenticator, r->job.users);
     r->job.users = NULL;
+    broker_rights_changed(s->broker);
     config_free(r->config);
     r->config = r->job.fresh;
     r->job.fresh = NULL;
@@ -267,21 +287,21 @@ static void apply(struct reload *r)
 {
     struct reload_job *job = &r->job;
     struct tls_set *set = NULL;
+    bool taken = job->full && job->errors.n == 0;
     say_lines(&job->renewed, LOG_INFO, "certificate.renewed");
     say_lines(&job->not_renewed, LOG_WARN, "certificate.not_renewed");
     say_lines(&job->warnings, LOG_WARN, "users.warning");
-    if (job->full && job->errors.n > 0) {
-        refuse_all(r);
-    } else {
+    if (taken || !job->full)
         set = next_set(r);
-        if (job->full)
-            take_config(r);
-    }
+    else
+        refuse_all(r);
+    if (taken)
+        take_config(r);
     if (file_watch_set(&r->watch, &job->spots) > 0)
         log_event(LOG_DEBUG, "tls.unwatched",
                   LF_STR("reason", "a folder can't be watched: it is looked at each minute"));
-    if (set != NULL)
-        swap_sets(r, set);
+    if (set != NULL || taken)
+        swap_sets(r, set != NULL ? set : tls_set_ref(r->set), taken);
     else
         finished(r);
 }

@@ -39,6 +39,10 @@ struct broker *broker_new(const struct broker_config *c);
 /* After all shards are freed. */
 void broker_free(struct broker *b);
 
+/* The users, and so their rights, are others from now on: what the authoriser answers is new already. Any thread.
+ * Then shard_renew_rights on every shard. */
+void broker_rights_changed(struct broker *b);
+
 /* A password besides a certificate or a shared key. */
 enum auth_password {
     AUTH_PASSWORD_OPTIONAL, /* one that is given has to be right */
@@ -70,6 +74,13 @@ struct auth_step {
     struct rights *rights; /* with REASON_SUCCESS: a reference for the caller */
 };
 
+/* Whose rights are asked for anew, see shard_env. */
+enum rights_holder {
+    RIGHTS_OF_LOGIN,    /* a connected client that has logged in, or is anonymous (no user name) */
+    RIGHTS_OF_IDENTITY, /* one whom a certificate or a shared key names */
+    RIGHTS_OF_ABSENT    /* a session without a connection */
+};
+
 /* What a shard asks of the loop that runs it (or of a test's rig). Called on the shard's thread, from inside the
  * doors below. */
 struct shard_env {
@@ -87,6 +98,9 @@ struct shard_env {
      * to the client), REASON_SUCCESS (with rights, and perhaps an answer), REASON_BAD_AUTHENTICATION_METHOD, or why it
      * is refused. NULL where there is no such authentication. */
     enum reason (*auth_step)(void *ctx, struct client *c, struct auth_step *step);
+    /* The rights that this user has by now, a reference; NULL: none, it may not be here. NULL where they never change.
+     */
+    struct rights *(*rights)(void *ctx, enum rights_holder holder, struct bytes user);
     /* Frees the state of an exchange, finished or not. Never called with NULL. */
     void (*auth_end)(void *ctx, void *state);
     /* The client's session lives on shard `to`: bring the connection there (after its unsent output, if any, is gone
@@ -107,6 +121,12 @@ msec shard_next_deadline(const struct shard *s);
 /* True: it made new mail or output (call again after the output was written, before the loop sleeps). Idempotent
  * otherwise. */
 bool shard_turn_end(struct shard *s, msec now);
+/*
+ * After broker_rights_changed: gives the next sessions from *at (0 in the first call) the rights that they have now,
+ * and ends connections of users who are no more. Some at a time; true: call again. Subscriptions stay: what they bring
+ * is a matter of deny rules.
+ */
+bool shard_renew_rights(struct shard *s, uint32_t *at, msec now);
 /* The pool that outputs of this shard's clients come from; the loop may use it for its own output chunks. */
 struct pool *shard_pool(struct shard *s);
 /* The shard's client with this handle, or NULL when it is gone. */

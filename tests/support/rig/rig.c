@@ -79,6 +79,18 @@ static enum reason judge(struct rig *r, const struct auth_request *q, struct rig
     return REASON_BAD_USER_NAME_OR_PASSWORD;
 }
 
+static struct rights *env_rights(void *ctx, enum rights_holder holder, struct bytes user)
+{
+    const struct rig *r = ((struct rig_shard *)ctx)->rig;
+    for (size_t i = 0; i < r->users_n; i++) {
+        if (bytes_equal(user, bytes_str(r->users[i].name)))
+            return rights_ref(r->users[i].rights);
+    }
+    if (r->users_n == 0 || user.n == 0)
+        return rights_new(user, NULL, 0, true);
+    return holder == RIGHTS_OF_ABSENT ? rights_new(user, NULL, 0, false) : NULL;
+}
+
 static void env_authenticate(void *ctx, struct client *client, const struct auth_request *q)
 {
     struct rig_shard *s = ctx;
@@ -150,6 +162,32 @@ void rig_user(struct rig *r, const char *name, const char *password, const struc
     if (r->users_n == sizeof(r->users) / sizeof(r->users[0]))
         rig_die("too many users");
     r->users[r->users_n++] = (struct rig_user){name, password, rights_new(bytes_str(name), rules, n, everything)};
+}
+
+void rig_change_user(struct rig *r, const char *name, const struct rule *rules, size_t n, bool everything)
+{
+    for (size_t i = 0; i < r->users_n; i++) {
+        struct rig_user *u = &r->users[i];
+        if (strcmp(u->name, name) != 0)
+            continue;
+        rights_unref(u->rights);
+        bool gone = rules == NULL && n > 0;
+        u->rights = gone ? NULL : rights_new(bytes_str(name), rules, n, everything);
+        u->name = gone ? "nobody any more" : name;
+        return;
+    }
+    rig_die("there is no user %s", name);
+}
+
+void rig_renew_rights(struct rig *r)
+{
+    broker_rights_changed(r->broker);
+    for (unsigned i = 0; i < r->n; i++) {
+        uint32_t at = 0;
+        while (shard_renew_rights(r->s[i].shard, &at, r->now))
+            ;
+    }
+    rig_run(r);
 }
 
 /* ------------------------------------------------------------------ turns */
@@ -393,6 +431,7 @@ static void shard_init(struct rig *r, unsigned i)
                             .authenticate = env_authenticate,
                             .auth_step = env_auth_step,
                             .auth_end = env_auth_end,
+                            .rights = env_rights,
                             .move = env_move,
                             .ring = env_ring,
                             .waited = env_waited};

@@ -151,6 +151,11 @@ size_t rig_rows(const struct rig *r);
 /* Users that may connect. With none, everybody may, with every right. rules are copied. */
 void rig_user(struct rig *r, const char *name, const char *password, const struct rule *rules, size_t n,
               bool everything);
+/* The user's rules are others; rules NULL and n 1: it is no more. In force for those who are here with
+ * rig_renew_rights. */
+void rig_change_user(struct rig *r, const char *name, const struct rule *rules, size_t n, bool everything);
+/* As loops do after the users have changed; then runs. */
+void rig_renew_rights(struct rig *r);
 /* Answers what was asked while auth_later is on; then runs. */
 void rig_answer_auth(struct rig *r);
 /*
