@@ -6,7 +6,8 @@ set(SOTTO_TEST_ENVIRONMENT
     "TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1:suppressions=${PROJECT_SOURCE_DIR}/tests/support/tsan.supp"
     "SOTTO_SOURCE=${PROJECT_SOURCE_DIR}"
     "SOTTO_SANITIZE=${SOTTO_SANITIZE}"
-    "SOTTO_BIN=${PROJECT_BINARY_DIR}/sotto")
+    "SOTTO_BIN=${PROJECT_BINARY_DIR}/sotto"
+    "SOTTO_POWER_BIN=${PROJECT_BINARY_DIR}/tests/sotto_power")
 
 # sotto_helper_library(<target> <folder> LINK ...): the folder's .c files that are no test programs, as a library.
 function(sotto_helper_library target folder)

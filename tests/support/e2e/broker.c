@@ -184,14 +184,32 @@ static void fail_with_log(struct broker *b, const char *what, int status)
     fail_msg("the broker %s (wait status %d)", what, status);
 }
 
-void broker_start_limited(struct broker *b, unsigned open_files)
+static void launch(struct broker *b, unsigned open_files)
 {
-    int status;
-
     assert_int_equal(b->pid, 0);
     b->pid = fork();
     if (b->pid == 0)
         run_broker(b, open_files);
+}
+
+void broker_launch(struct broker *b)
+{
+    launch(b, 0);
+}
+
+bool broker_ended(struct broker *b, int *status)
+{
+    if (waitpid(b->pid, status, WNOHANG) != b->pid)
+        return false;
+    b->pid = 0;
+    return true;
+}
+
+void broker_start_limited(struct broker *b, unsigned open_files)
+{
+    int status;
+
+    launch(b, open_files);
     for (unsigned ms = 0; ms < START_MS * patience(); ms += STEP_MS) {
         bool ready = !b->local || accepts_locally(b);
         if (waitpid(b->pid, &status, WNOHANG) == b->pid) {

@@ -26,7 +26,11 @@ void broker_init(struct broker *b);
 void broker_write(struct broker *b, const char *name, const char *text);
 /* Runs `sotto run -c DIR/sotto.ini`, and returns when all its ports accept connections. */
 void broker_start(struct broker *b);
-/* The same, with a limit on open files for that process. */
+/* Only starts the process. */
+void broker_launch(struct broker *b);
+/* Has the process ended? Then its wait status is in *status, and it may be started again. */
+bool broker_ended(struct broker *b, int *status);
+/* As broker_start, with a limit on open files for that process. */
 void broker_start_limited(struct broker *b, unsigned open_files);
 /* SIGTERM; fails unless the broker ends within some seconds with status 0. */
 void broker_stop(struct broker *b);

@@ -7,7 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "shim_vfs.h"
+#include "disk/shim_vfs.h"
 #include "sotto/base/log.h"
 
 static int setup(void **state)

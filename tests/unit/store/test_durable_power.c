@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 #include "durable_model.h"
-#include "shim_vfs.h"
+#include "disk/shim_vfs.h"
 #include "sotto/base/log.h"
 
 #define ROUNDS 20

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "shim_vfs.h"
+#include "disk/shim_vfs.h"
 
 #include <assert.h>
 #include <fcntl.h>
@@ -7,6 +7,7 @@
 #include <sqlite3.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define SECTOR 512
@@ -35,6 +36,9 @@ struct file {
     sqlite3_file real[];
 };
 
+/* Held during each call as a whole: a cut is before it or after it. */
+static pthread_mutex_t calls = PTHREAD_MUTEX_INITIALIZER;
+
 static struct {
     pthread_mutex_t lock;
     sqlite3_vfs vfs, *real;
@@ -42,15 +46,20 @@ static struct {
     size_t files_n;
     bool cut, full, failed;
     uint64_t calls, fail_at, fail_more, writes, syncs;
+    uint64_t off_at, off_seed; /* off_at counts down */
 } g = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 /* ---------------------------------------------------------------- failures */
+
+static _Noreturn void off(uint64_t seed);
 
 /* Does this call fail? */
 static bool fails(bool writes)
 {
     pthread_mutex_lock(&g.lock);
     g.calls++;
+    if (writes && g.off_at > 0 && --g.off_at == 0)
+        off(g.off_seed);
     bool yes = g.fail_at > 0 && g.calls >= g.fail_at && g.calls < g.fail_at + g.fail_more;
     g.failed |= yes;
     yes |= g.cut || (g.full && writes);
@@ -146,6 +155,7 @@ static struct on_disk *find(const char *path)
     return d;
 }
 
+/* With the lock. */
 static void add_pending(struct on_disk *d, const struct pending *what, const void *data)
 {
     struct pending *p = malloc(sizeof(*p) + (size_t)what->n);
@@ -153,10 +163,8 @@ static void add_pending(struct on_disk *d, const struct pending *what, const voi
     p->next = NULL;
     if (what->n > 0)
         memcpy(p->data, data, (size_t)what->n);
-    pthread_mutex_lock(&g.lock);
     *d->last = p;
     d->last = &p->next;
-    pthread_mutex_unlock(&g.lock);
 }
 
 static void resize(struct on_disk *d, size_t n)
@@ -220,6 +228,40 @@ static void settle(struct on_disk *d, bool lost, uint64_t *seed)
     d->last = &d->first;
 }
 
+/* With the lock: what was deleted is gone for good, what was made has its name. */
+static void settle_names(struct on_disk *d)
+{
+    struct pending *last = NULL;
+    for (struct pending *p = d->first; p != NULL; p = p->next)
+        last = p->delete ? p : last;
+    while (last != NULL) {
+        struct pending *p = d->first;
+        d->first = p->next;
+        last = p == last ? NULL : last;
+        apply(d, p, NULL);
+        free(p);
+    }
+    if (d->first == NULL)
+        d->last = &d->first;
+    d->exists = access(d->path, F_OK) == 0;
+}
+
+int __real_fsync(int fd);
+int __wrap_fsync(int fd);
+
+/* The linker has the store's own calls of fsync come here: those of folders count. */
+int __wrap_fsync(int fd)
+{
+    struct stat info;
+    if (fstat(fd, &info) == 0 && S_ISDIR(info.st_mode)) {
+        pthread_mutex_lock(&g.lock);
+        for (size_t i = 0; i < g.files_n; i++)
+            settle_names(&g.files[i]);
+        pthread_mutex_unlock(&g.lock);
+    }
+    return __real_fsync(fd);
+}
+
 static void drop_shm(const char *path)
 {
     char shm[sizeof(g.files[0].path) + 8];
@@ -227,9 +269,9 @@ static void drop_shm(const char *path)
     unlink(shm);
 }
 
-void shim_restart(bool lost, uint64_t seed)
+/* With the lock: what the disk has after the cut, into the real files. */
+static void write_back(bool lost, uint64_t seed)
 {
-    pthread_mutex_lock(&g.lock);
     for (size_t i = 0; i < g.files_n; i++) {
         struct on_disk *d = &g.files[i];
         settle(d, lost, &seed);
@@ -238,10 +280,39 @@ void shim_restart(bool lost, uint64_t seed)
         if (!d->exists)
             continue;
         int fd = open(d->path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-        assert(fd >= 0 && write(fd, d->image, d->n) == (ssize_t)d->n);
+        ssize_t n = write(fd, d->image, d->n);
+        assert(fd >= 0 && n == (ssize_t)d->n);
         close(fd);
     }
+}
+
+void shim_restart(bool lost, uint64_t seed)
+{
+    pthread_mutex_lock(&g.lock);
+    write_back(lost, seed);
     g.cut = false;
+    pthread_mutex_unlock(&g.lock);
+}
+
+/* With both locks, which nobody gets any more: nothing else happens to the files. */
+static _Noreturn void off(uint64_t seed)
+{
+    write_back(seed % 3 == 0, seed);
+    _exit(SHIM_OFF);
+}
+
+void shim_off(uint64_t seed)
+{
+    pthread_mutex_lock(&calls);
+    pthread_mutex_lock(&g.lock);
+    off(seed);
+}
+
+void shim_off_at(uint64_t n, uint64_t seed)
+{
+    pthread_mutex_lock(&g.lock);
+    g.off_at = n;
+    g.off_seed = seed;
     pthread_mutex_unlock(&g.lock);
 }
 
@@ -250,38 +321,42 @@ void shim_restart(bool lost, uint64_t seed)
 #define REAL(f) (((struct file *)(f))->real)
 #define DISK(f) (((struct file *)(f))->disk)
 
-static int x_close(sqlite3_file *f)
+static int close_now(sqlite3_file *f)
 {
     return REAL(f)->pMethods != NULL ? REAL(f)->pMethods->xClose(REAL(f)) : SQLITE_OK;
 }
 
-static int x_read(sqlite3_file *f, void *p, int n, sqlite3_int64 at)
+static int read_now(sqlite3_file *f, void *p, int n, sqlite3_int64 at)
 {
     return fails(false) ? SQLITE_IOERR_READ : REAL(f)->pMethods->xRead(REAL(f), p, n, at);
 }
 
-static int x_write(sqlite3_file *f, const void *p, int n, sqlite3_int64 at)
+static int write_now(sqlite3_file *f, const void *p, int n, sqlite3_int64 at)
 {
     if (fails(true))
         return is_full() ? SQLITE_FULL : SQLITE_IOERR_WRITE;
     pthread_mutex_lock(&g.lock);
     g.writes++;
-    pthread_mutex_unlock(&g.lock);
     if (DISK(f) != NULL)
         add_pending(DISK(f), &(struct pending){.at = at, .n = n}, p);
-    return REAL(f)->pMethods->xWrite(REAL(f), p, n, at);
+    int rc = REAL(f)->pMethods->xWrite(REAL(f), p, n, at);
+    pthread_mutex_unlock(&g.lock);
+    return rc;
 }
 
-static int x_truncate(sqlite3_file *f, sqlite3_int64 size)
+static int truncate_now(sqlite3_file *f, sqlite3_int64 size)
 {
     if (fails(true))
         return SQLITE_IOERR_TRUNCATE;
+    pthread_mutex_lock(&g.lock);
     if (DISK(f) != NULL)
         add_pending(DISK(f), &(struct pending){.truncate = true, .at = size}, NULL);
-    return REAL(f)->pMethods->xTruncate(REAL(f), size);
+    int rc = REAL(f)->pMethods->xTruncate(REAL(f), size);
+    pthread_mutex_unlock(&g.lock);
+    return rc;
 }
 
-static int x_sync(sqlite3_file *f, int flags)
+static int sync_now(sqlite3_file *f, int flags)
 {
     (void)flags;
     if (fails(true))
@@ -296,17 +371,17 @@ static int x_sync(sqlite3_file *f, int flags)
     return SQLITE_OK;
 }
 
-static int x_size(sqlite3_file *f, sqlite3_int64 *size)
+static int size_now(sqlite3_file *f, sqlite3_int64 *size)
 {
     return fails(false) ? SQLITE_IOERR_FSTAT : REAL(f)->pMethods->xFileSize(REAL(f), size);
 }
 
-static int x_lock(sqlite3_file *f, int level)
+static int lock_now(sqlite3_file *f, int level)
 {
     return fails(false) ? SQLITE_IOERR_LOCK : REAL(f)->pMethods->xLock(REAL(f), level);
 }
 
-static int x_unlock(sqlite3_file *f, int level)
+static int unlock_now(sqlite3_file *f, int level)
 {
     return REAL(f)->pMethods->xUnlock(REAL(f), level);
 }
@@ -333,12 +408,12 @@ static int x_traits(sqlite3_file *f)
     return 0;
 }
 
-static int x_shm_map(sqlite3_file *f, int page, int size, int extend, void volatile **out)
+static int shm_map_now(sqlite3_file *f, int page, int size, int extend, void volatile **out)
 {
     return fails(true) ? SQLITE_IOERR_SHMMAP : REAL(f)->pMethods->xShmMap(REAL(f), page, size, extend, out);
 }
 
-static int x_shm_lock(sqlite3_file *f, int offset, int n, int flags)
+static int shm_lock_now(sqlite3_file *f, int offset, int n, int flags)
 {
     bool unlock = (flags & SQLITE_SHM_UNLOCK) != 0;
     return !unlock && fails(false) ? SQLITE_IOERR_SHMLOCK : REAL(f)->pMethods->xShmLock(REAL(f), offset, n, flags);
@@ -352,6 +427,88 @@ static void x_shm_barrier(sqlite3_file *f)
 static int x_shm_unmap(sqlite3_file *f, int delete)
 {
     return REAL(f)->pMethods->xShmUnmap(REAL(f), delete);
+}
+
+/* ---------------------------------------------------------------- one call after the other */
+
+static int x_close(sqlite3_file *f)
+{
+    pthread_mutex_lock(&calls);
+    int rc = close_now(f);
+    pthread_mutex_unlock(&calls);
+    return rc;
+}
+
+static int x_read(sqlite3_file *f, void *p, int n, sqlite3_int64 at)
+{
+    pthread_mutex_lock(&calls);
+    int rc = read_now(f, p, n, at);
+    pthread_mutex_unlock(&calls);
+    return rc;
+}
+
+static int x_write(sqlite3_file *f, const void *p, int n, sqlite3_int64 at)
+{
+    pthread_mutex_lock(&calls);
+    int rc = write_now(f, p, n, at);
+    pthread_mutex_unlock(&calls);
+    return rc;
+}
+
+static int x_truncate(sqlite3_file *f, sqlite3_int64 size)
+{
+    pthread_mutex_lock(&calls);
+    int rc = truncate_now(f, size);
+    pthread_mutex_unlock(&calls);
+    return rc;
+}
+
+static int x_sync(sqlite3_file *f, int flags)
+{
+    pthread_mutex_lock(&calls);
+    int rc = sync_now(f, flags);
+    pthread_mutex_unlock(&calls);
+    return rc;
+}
+
+static int x_size(sqlite3_file *f, sqlite3_int64 *size)
+{
+    pthread_mutex_lock(&calls);
+    int rc = size_now(f, size);
+    pthread_mutex_unlock(&calls);
+    return rc;
+}
+
+static int x_lock(sqlite3_file *f, int level)
+{
+    pthread_mutex_lock(&calls);
+    int rc = lock_now(f, level);
+    pthread_mutex_unlock(&calls);
+    return rc;
+}
+
+static int x_unlock(sqlite3_file *f, int level)
+{
+    pthread_mutex_lock(&calls);
+    int rc = unlock_now(f, level);
+    pthread_mutex_unlock(&calls);
+    return rc;
+}
+
+static int x_shm_map(sqlite3_file *f, int page, int size, int extend, void volatile **out)
+{
+    pthread_mutex_lock(&calls);
+    int rc = shm_map_now(f, page, size, extend, out);
+    pthread_mutex_unlock(&calls);
+    return rc;
+}
+
+static int x_shm_lock(sqlite3_file *f, int offset, int n, int flags)
+{
+    pthread_mutex_lock(&calls);
+    int rc = shm_lock_now(f, offset, n, flags);
+    pthread_mutex_unlock(&calls);
+    return rc;
 }
 
 static const sqlite3_io_methods methods = {.iVersion = 2,
@@ -372,7 +529,7 @@ static const sqlite3_io_methods methods = {.iVersion = 2,
                                            .xShmBarrier = x_shm_barrier,
                                            .xShmUnmap = x_shm_unmap};
 
-static int x_open(sqlite3_vfs *v, const char *path, sqlite3_file *f, int flags, int *out)
+static int open_now(sqlite3_vfs *v, const char *path, sqlite3_file *f, int flags, int *out)
 {
     struct file *file = (struct file *)f;
     (void)v;
@@ -392,23 +549,47 @@ static int x_open(sqlite3_vfs *v, const char *path, sqlite3_file *f, int flags, 
     return rc;
 }
 
-static int x_delete(sqlite3_vfs *v, const char *path, int sync)
+static int delete_now(sqlite3_vfs *v, const char *path, int sync)
 {
     (void)v;
     (void)sync;
     if (fails(true))
         return SQLITE_IOERR_DELETE;
     pthread_mutex_lock(&g.lock);
-    struct on_disk *d = find(path);
+    add_pending(find(path), &(struct pending){.delete = true}, NULL);
+    int rc = g.real->xDelete(g.real, path, 0);
     pthread_mutex_unlock(&g.lock);
-    add_pending(d, &(struct pending){.delete = true}, NULL);
-    return g.real->xDelete(g.real, path, 0);
+    return rc;
+}
+
+static int access_now(sqlite3_vfs *v, const char *path, int flags, int *out)
+{
+    (void)v;
+    return fails(false) ? SQLITE_IOERR_ACCESS : g.real->xAccess(g.real, path, flags, out);
+}
+
+static int x_open(sqlite3_vfs *v, const char *path, sqlite3_file *f, int flags, int *out)
+{
+    pthread_mutex_lock(&calls);
+    int rc = open_now(v, path, f, flags, out);
+    pthread_mutex_unlock(&calls);
+    return rc;
+}
+
+static int x_delete(sqlite3_vfs *v, const char *path, int sync)
+{
+    pthread_mutex_lock(&calls);
+    int rc = delete_now(v, path, sync);
+    pthread_mutex_unlock(&calls);
+    return rc;
 }
 
 static int x_access(sqlite3_vfs *v, const char *path, int flags, int *out)
 {
-    (void)v;
-    return fails(false) ? SQLITE_IOERR_ACCESS : g.real->xAccess(g.real, path, flags, out);
+    pthread_mutex_lock(&calls);
+    int rc = access_now(v, path, flags, out);
+    pthread_mutex_unlock(&calls);
+    return rc;
 }
 
 void shim_reset(void)
@@ -420,7 +601,7 @@ void shim_reset(void)
     }
     g.files_n = 0;
     g.cut = g.full = g.failed = false;
-    g.calls = g.fail_at = g.fail_more = g.writes = g.syncs = 0;
+    g.calls = g.fail_at = g.fail_more = g.writes = g.syncs = g.off_at = 0;
     bool registered = g.real != NULL;
     pthread_mutex_unlock(&g.lock);
     if (registered)
@@ -434,4 +615,9 @@ void shim_reset(void)
     g.vfs.xDelete = x_delete;
     g.vfs.xAccess = x_access;
     sqlite3_vfs_register(&g.vfs, 0);
+}
+
+void shim_usual(void)
+{
+    sqlite3_vfs_register(&g.vfs, 1);
 }

@@ -21,6 +21,14 @@ void shim_cut(void);
  */
 void shim_restart(bool lost, uint64_t seed);
 
+/* The same as a cut and a restart, to this very process: the files become what the disk has, and it ends at once, with
+ * the status SHIM_OFF. shim_off: now; shim_off_at: at the n-th call from now on that changes the disk (0: never). */
+#define SHIM_OFF 137
+_Noreturn void shim_off(uint64_t seed);
+void shim_off_at(uint64_t n, uint64_t seed);
+/* All databases of the process that name no other VFS are on this disk. After shim_reset. */
+void shim_usual(void);
+
 /* The n-th call from now on fails (1: the next), and the following more - 1 too; 0: none does. */
 void shim_fail(uint64_t n, uint64_t more);
 /* Writes fail as on a full disk, until switched off. */
