@@ -12,6 +12,7 @@
 #include <stdio.h>
 
 #include <wolfssl/wolfcrypt/asn_public.h>
+#include <wolfssl/wolfcrypt/ecc.h>
 #include <wolfssl/wolfcrypt/error-crypt.h>
 
 #include "sotto/base/mem.h"
@@ -24,6 +25,8 @@
 #define PHRASE_MAX 1024
 #define PADDING_MAX 16 /* of a block cipher */
 #define NAMES_SHOWN 5
+#define POINT_MAX 256
+#define POINT_PLAIN 4 /* the first byte of an uncompressed one */
 /* Of a certificate message: type and length, length of the list, and of each certificate. */
 #define MESSAGE_HEADER 7
 #define CERTIFICATE_HEADER 3
@@ -245,6 +248,36 @@ static bool opens(struct bytes pem, const struct phrase *phrase)
     return ok;
 }
 
+/* The public half of an EC key; false: it could not be had. */
+static bool public_half(const uint8_t *der, size_t n, uint8_t *out, word32 *out_n)
+{
+    ecc_key key;
+    word32 at = 0;
+    if (wc_ecc_init(&key) != 0)
+        return false;
+    bool ok = wc_EccPrivateKeyDecode(der, &at, &key, (word32)n) == 0 && wc_ecc_make_pub(&key, NULL) == 0 &&
+              wc_ecc_export_x963(&key, out, out_n) == 0;
+    wc_ecc_free(&key);
+    return ok;
+}
+
+/* wolfSSL before 5.6 takes any EC key of the right curve for the certificate's. What can't be told here is its affair.
+ */
+static bool fits(const struct tls_pair *p, struct bytes pem, const struct phrase *phrase)
+{
+    const struct x509_key *k = &tls_pair_leaf(p)->key;
+    uint8_t point[POINT_MAX];
+    word32 point_n = sizeof(point);
+    if (k->type != X509_KEY_EC || k->point.n == 0 || k->point.p[0] != POINT_PLAIN)
+        return true;
+    uint8_t *der = mem_alloc(pem.n);
+    int n = wc_KeyPemToDer(pem.p, (int)pem.n, der, (int)pem.n, phrase->text);
+    bool known = n > 0 && public_half(der, (size_t)n, point, &point_n);
+    bytes_wipe(der, pem.n);
+    mem_free(der);
+    return !known || bytes_equal(bytes_of(point, point_n), k->point);
+}
+
 static bool use_key(struct tls_pair *p, const struct tls_pair_files *f, const struct pem_file *key,
                     struct phrase *phrase, struct tls_complaint *wrong)
 {
@@ -258,7 +291,7 @@ static bool use_key(struct tls_pair *p, const struct tls_pair_files *f, const st
     bool loaded =
         wolfSSL_CTX_use_PrivateKey_buffer(p->native, pem.p, (long)pem.n, WOLFSSL_FILETYPE_PEM) == WOLFSSL_SUCCESS;
     wolfSSL_CTX_set_default_passwd_cb_userdata(p->native, NULL);
-    if (loaded && wolfSSL_CTX_check_private_key(p->native) == WOLFSSL_SUCCESS)
+    if (loaded && wolfSSL_CTX_check_private_key(p->native) == WOLFSSL_SUCCESS && fits(p, pem, phrase))
         return true;
     wrong->setting = "key";
     if (locked && !opens(pem, phrase))

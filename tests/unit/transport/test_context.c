@@ -109,6 +109,17 @@ static void a_key_that_does_not_fit_is_refused(void **state)
     refused(&s, "key", "is not the key of the certificate");
     pair.key = cert_path("ca.key");
     refused(&s, "key", "is not the key of the certificate");
+    pair.cert = cert_path("server-ec.crt");
+    pair.key = cert_path("server-ec.key");
+    taken(&s);
+    /* Of the same kind and curve. */
+    if (!shell("openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out other.key; chmod 600 other.key; "
+               "openssl ec -in other.key -no_public -out bare.key; chmod 600 bare.key"))
+        skip();
+    pair.key = cert_path("other.key");
+    refused(&s, "key", "is not the key of the certificate");
+    pair.key = cert_path("bare.key");
+    refused(&s, "key", "is not the key of the certificate");
 }
 
 /* As another user, where that can be tried. */
