@@ -10,14 +10,17 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 #include <uv.h>
 
 #include "config_schema.h"
+#include "expiry.h"
 #include "sotto/base/file_why.h"
 #include "sotto/base/mem.h"
 #include "sotto/server/server.h"
 #include "sotto/store/users.h"
+#include "sotto/transport/tls_endings.h"
 #include "sotto/transport/tls_features.h"
 
 struct identity {
@@ -185,6 +188,25 @@ static void warn_of(const struct config_listener *l, const char *section, const 
                        v[i].file != NULL ? ": " : "", v[i].reason, v[i].hint);
 }
 
+/* What has ended already is among the other warnings. */
+static void warn_of_ends(const struct config_listener *l, const char *section, const struct tls_context *t,
+                         struct config_errors *e)
+{
+    static const char *const settings[] = {[TLS_ENDS_CERTIFICATE] = "cert",
+                                           [TLS_ENDS_CHAIN] = "cert",
+                                           [TLS_ENDS_CLIENT_CA] = "client_ca",
+                                           [TLS_ENDS_CRL] = "crl"};
+    struct tls_ending end;
+    char words[128];
+    time_t now = time(NULL);
+    for (size_t i = 0; tls_context_ending(t, i, &end); i++) {
+        if (end.until < now || end.until - now >= (time_t)EXPIRY_DAYS * 24 * 3600)
+            continue;
+        const char *hint = expiry_words(&end, now, words, sizeof words);
+        config_warning(e, l->line, section, settings[end.kind], "%s: %s; %s", end.file, words, hint);
+    }
+}
+
 /* Where it is written is the user's affair before rights are given up. */
 static void check_keylog(const struct config *c, struct config_errors *e)
 {
@@ -217,6 +239,7 @@ static void check_tls(const struct config_listener *l, const char *section, cons
         check_hidden(l, section, err, e);
     } else {
         warn_of(l, section, t, e);
+        warn_of_ends(l, section, t, e);
     }
     if (t != NULL)
         check_key_owners(l, section, t, users, e);

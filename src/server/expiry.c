@@ -18,7 +18,7 @@ struct expiry_said {
 };
 
 /* Days ahead; the last stage is the end itself. */
-static const time_t stages[] = {30, 7, 1, 0};
+static const time_t stages[] = {EXPIRY_DAYS, 7, 1, 0};
 #define ENDED (sizeof(stages) / sizeof(stages[0]))
 
 static unsigned stage_of(time_t until, time_t now)
@@ -49,7 +49,7 @@ static struct expiry_said *add(struct expiry *e, const struct tls_ending *t, tim
     return said;
 }
 
-static void say(const struct tls_ending *t, time_t now, bool ended)
+const char *expiry_words(const struct tls_ending *t, time_t now, char *out, size_t cap)
 {
     static const char *const hints[] = {
         [TLS_ENDS_CERTIFICATE] =
@@ -60,19 +60,25 @@ static void say(const struct tls_ending *t, time_t now, bool ended)
         [TLS_ENDS_CRL] =
             "get the CA's next list (`sotto cert revoke DIR NAME` makes one): without it all its clients "
             "are refused"};
+    long days = (long)((t->until - now) / DAY);
+    if (t->until < now)
+        snprintf(out, cap, "%s has ended", t->what);
+    else if (days > 0)
+        snprintf(out, cap, "%s ends in %ld day%s", t->what, days, days == 1 ? "" : "s");
+    else
+        snprintf(out, cap, "%s ends in less than a day", t->what);
+    return hints[t->kind];
+}
+
+static void say(const struct tls_ending *t, time_t now)
+{
     char reason[128], day[32];
     struct tm tm;
-    long days = (long)((t->until - now) / DAY);
+    const char *hint = expiry_words(t, now, reason, sizeof(reason));
     gmtime_r(&t->until, &tm);
     strftime(day, sizeof(day), "%Y-%m-%dT%H:%M:%SZ", &tm);
-    if (ended)
-        snprintf(reason, sizeof(reason), "%s has ended", t->what);
-    else if (days > 0)
-        snprintf(reason, sizeof(reason), "%s ends in %ld day%s", t->what, days, days == 1 ? "" : "s");
-    else
-        snprintf(reason, sizeof(reason), "%s ends in less than a day", t->what);
-    log_event(ended ? LOG_ERROR : LOG_WARN, "tls.expiry", LF_STR("file", t->file), LF_STR("name", t->name),
-              LF_STR("reason", reason), LF_STR("until", day), LF_STR("hint", hints[t->kind]));
+    log_event(t->until < now ? LOG_ERROR : LOG_WARN, "tls.expiry", LF_STR("file", t->file), LF_STR("name", t->name),
+              LF_STR("reason", reason), LF_STR("until", day), LF_STR("hint", hint));
 }
 
 static void look_at(struct expiry *e, const struct tls_ending *t, time_t now)
@@ -85,7 +91,7 @@ static void look_at(struct expiry *e, const struct tls_ending *t, time_t now)
     if (stage <= said->stage)
         return;
     said->stage = stage;
-    say(t, now, stage == ENDED);
+    say(t, now);
 }
 
 static void forget_absent(struct expiry *e)

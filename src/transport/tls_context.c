@@ -219,6 +219,18 @@ static void set_fixed(WOLFSSL_CTX *native)
     wolfSSL_CTX_SetIOSend(native, tls_give_cipher);
 }
 
+/* What was agreed on by other versions and suites than are wanted now is worth nothing either. */
+static bool hash_policy(const struct tls_settings *s, uint8_t digest[32])
+{
+    const char *ciphers = s->ciphers != NULL ? s->ciphers : "";
+    size_t cap = strlen(s->policy) + strlen(ciphers) + 16;
+    char *text = mem_alloc(cap);
+    int n = snprintf(text, cap, "%s\n%d-%d\n%s", s->policy, (int)s->min_version, (int)s->max_version, ciphers);
+    bool ok = wc_Sha256Hash((const uint8_t *)text, (word32)n, digest) == 0;
+    mem_free(text);
+    return ok;
+}
+
 static bool set_tickets(WOLFSSL_CTX *native, struct tls_context *c, const struct tls_settings *s,
                         struct tls_complaint *wrong)
 {
@@ -230,7 +242,7 @@ static bool set_tickets(WOLFSSL_CTX *native, struct tls_context *c, const struct
     c->tickets.keys = s->tickets;
     c->tickets.lifetime = s->ticket_lifetime;
     wrong->setting = NULL;
-    if (wc_Sha256Hash((const uint8_t *)s->policy, (word32)strlen(s->policy), c->tickets.digest) != 0) {
+    if (!hash_policy(s, c->tickets.digest)) {
         snprintf(wrong->text, wrong->cap, "wolfSSL can't hash");
         return false;
     }

@@ -299,14 +299,16 @@ static void shared_keys_change(void **state)
 
 /* ---- tickets ---- */
 
+/* version: with -no_ticket behind it, by the session's id. */
 static bool reused(struct broker *b, const char *version, const char *option)
 {
+    static const char script[] = "echo 'this is not MQTT' | openssl s_client $1 -ign_eof -connect $2 $3 \"$4\" 2>&1";
+    char file[64];
     struct program p;
     char where[32];
     snprintf(where, sizeof where, "127.0.0.1:%u", b->ports[0]);
-    program_start(&p, "this is not MQTT\n",
-                  ARGV("openssl", "s_client", version, "-ign_eof", "-connect", where, option,
-                       broker_path(b, version[6] == '2' ? "session2" : "session3")));
+    snprintf(file, sizeof file, "session%c%s", version[6], strchr(version, ' ') != NULL ? "-id" : "");
+    program_start(&p, NULL, ARGV("sh", "-c", script, "sh", version, where, option, broker_path(b, file)));
     program_wait(&p);
     bool again = strstr(p.output, "\nReused, ") != NULL;
     program_fini(&p);
@@ -317,18 +319,19 @@ static void tickets_outlive_a_renewal(void **state)
 {
     struct broker *b = *state;
     start(b, "", "");
-    assert_false(reused(b, "-tls1_2", "-sess_out"));
-    assert_false(reused(b, "-tls1_3", "-sess_out"));
+    static const char *const ways[] = {"-tls1_2", "-tls1_2 -no_ticket", "-tls1_3"};
+    for (size_t i = 0; i < 3; i++)
+        assert_false(reused(b, ways[i], "-sess_out"));
     shell(b, "cp $S/b.crt server.crt; cp $S/b.key server.key");
     await(b, "tls.renewed", 1);
-    assert_true(reused(b, "-tls1_2", "-sess_in"));
-    assert_true(reused(b, "-tls1_3", "-sess_in"));
+    for (size_t i = 0; i < 3; i++)
+        assert_true(reused(b, ways[i], "-sess_in"));
     /* But not where certificates are asked for from now on. */
     shell(b, "cp $S/ours/ca.crt .; printf 'client_cert = optional\\nclient_ca = ca.crt\\n' >> sotto.ini");
     kill(b->pid, SIGHUP);
     await(b, "reload.done", 1);
-    assert_false(reused(b, "-tls1_2", "-sess_in"));
-    assert_false(reused(b, "-tls1_3", "-sess_in"));
+    for (size_t i = 0; i < 3; i++)
+        assert_false(reused(b, ways[i], "-sess_in"));
 }
 
 /* ---- SIGHUP ---- */
@@ -407,6 +410,29 @@ static void sighup_is_all_or_nothing(void **state)
     assert_string_equal(served(b, 0), "c");
 }
 
+/* Root reads the key, and then becomes somebody who may not. */
+static void what_only_root_may_read_is_said_to_need_a_restart(void **state)
+{
+    struct broker *b = *state;
+    if (!program_exists("openssl") || geteuid() != 0)
+        skip();
+    shell(b, "chmod 755 .; cp $S/a.crt server.crt; cp $S/a.key server.key; chmod 600 server.key; chmod 644 server.crt");
+    start(b, "user = nobody\n", "");
+    await(b, "warn tls.renewal_blocked listener=tls file=", 1);
+    assert_int_equal(count(b, "server.key reason=\"the broker's user can't read it"), 1);
+    /* What has not changed need not be read: the configuration is not held back by it. */
+    shell(b, "chmod 644 sotto.ini; printf '[log]\\nlevel = debug\\n' >> sotto.ini");
+    kill(b->pid, SIGHUP);
+    await(b, "reload.done", 1);
+    shell(b, "cp $S/b.crt server.crt; cp $S/b.key server.key");
+    await(b, "tls.refused_files listener=tls", 1);
+    assert_true(count(b, "can't be read by user ") > 0);
+    assert_string_equal(served(b, 0), "a");
+    shell(b, "chmod 644 server.key");
+    await(b, "tls.renewed", 1);
+    assert_string_equal(served(b, 0), "b");
+}
+
 /* ---- dates ---- */
 
 static void what_ends_soon_is_said_ahead(void **state)
@@ -418,6 +444,10 @@ static void what_ends_soon_is_said_ahead(void **state)
     start(b, "", "[listener.same]\naddress = 127.0.0.1\nport = @P1@\ntls = on\ncert = server.crt\nkey = server.key\n");
     await(b, "warn tls.expiry file=", 1);
     await(b, "reason=\"the server's certificate ends in 4 days\" until=20", 1);
+    struct program p;
+    program_run(&p, 0, NULL, ARGV(sotto_bin(), "check", "-c", broker_path(b, "sotto.ini")));
+    assert_non_null(strstr(p.output, "server.crt: the server's certificate ends in 4 days; renew it"));
+    program_fini(&p);
     shell(b, "cp $S/a.crt server.crt; cp $S/a.key server.key");
     await(b, "tls.renewed", 2);
     shell(b, "cp $S/soon.crt server.crt; cp $S/soon.key server.key");
@@ -570,6 +600,7 @@ int main(void)
         OWN(shared_keys_change),
         OWN(tickets_outlive_a_renewal),
         OWN(sighup_is_all_or_nothing),
+        OWN(what_only_root_may_read_is_said_to_need_a_restart),
         OWN(what_ends_soon_is_said_ahead),
         OWN(its_own_certificates_are_renewed_at_the_start),
         OWN(renewals_under_load_lose_nobody),
