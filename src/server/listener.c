@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "sotto/base/mem.h"
+#include "sotto/transport/transport.h"
 
 #define BACKLOG 4096
 #define LOCAL_PREFIX "unix:"
@@ -71,6 +72,7 @@ static int bound(const struct addrinfo *a, bool shared)
     /* "::" means everything, IPv4 too, whatever the system's default is. */
     if (ok && a->ai_family == AF_INET6)
         ok = set_on(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0);
+    transport_tune_listener(fd);
     if (ok && bind(fd, a->ai_addr, a->ai_addrlen) == 0)
         return fd;
     int error = errno;

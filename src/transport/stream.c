@@ -381,7 +381,7 @@ static void set_option(int fd, int level, int name, int value)
     (void)setsockopt(fd, level, name, &value, sizeof(value));
 }
 
-static void tune_tcp(int fd)
+void transport_tune_listener(int fd)
 {
     set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
     set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
@@ -391,7 +391,7 @@ static void tune_tcp(int fd)
 }
 
 /* Makes the handle. On failure the handle exists all the same, without a socket, and must be closed by uv_close. */
-static int open_handle(struct transport *t, int fd, bool tune)
+static int open_handle(struct transport *t, int fd)
 {
     int domain = 0;
     socklen_t size = sizeof(domain);
@@ -406,8 +406,6 @@ static int open_handle(struct transport *t, int fd, bool tune)
         t->handle->data = t;
         return uv_pipe_open(pipe, fd);
     }
-    if (tune)
-        tune_tcp(fd);
     uv_tcp_t *tcp = mem_alloc(sizeof(*tcp));
     rc = uv_tcp_init(t->loop->uv, tcp);
     assert(rc == 0);
@@ -421,7 +419,7 @@ struct transport *transport_new(struct transport_loop *loop, int fd, struct tls_
 {
     struct transport *t = mem_alloc(sizeof(*t));
     *t = (struct transport){.loop = loop, .events = events, .owner = owner, .fd = -1};
-    *err = open_handle(t, fd, true);
+    *err = open_handle(t, fd);
     if (*err != 0) {
         close(fd);
         uv_close((uv_handle_t *)t->handle, free_handle);
@@ -503,7 +501,7 @@ int transport_arrive(struct transport *t, struct transport_loop *loop)
 {
     assert(t->loop == NULL && !t->closing);
     t->loop = loop;
-    int rc = open_handle(t, t->fd, false);
+    int rc = open_handle(t, t->fd);
     if (rc != 0) {
         close(t->fd);
         t->broken = true;

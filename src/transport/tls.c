@@ -29,6 +29,7 @@
 #include <wolfssl/error-ssl.h>
 
 #define RECORD_HANDSHAKE 22
+#define LATE_MS 5
 #define LOCAL_MAX 64
 #define RECORD_MAX ((size_t)16 * 1024)
 /* Ciphertext in `out` at which it is flushed, within one call. */
@@ -49,6 +50,7 @@ struct tls {
     bool *moved;       /* on the stack of tls_pump while it runs: set when the owner gives t away inside an event */
     const struct tls_pair *pair; /* which certificate it gets; NULL until then */
     struct client_hello *hello;  /* what it offered; NULL before the first byte, and from the first packet on */
+    bool late;                   /* it has waited for its turn so long that its peer may have left */
     bool established;
     bool answered; /* more than an alert was sent: the client has seen our certificate */
     bool in_is_rest;
@@ -267,7 +269,9 @@ void tls_leave_queue(struct tls *s)
 void tls_take_turn(struct list *node)
 {
     struct tls *s = container_of(node, struct tls, turn);
-    s->waited += uv_now(s->stream->loop->uv) - s->queued_at;
+    uint64_t waited = uv_now(s->stream->loop->uv) - s->queued_at;
+    s->waited += waited;
+    s->late = waited > LATE_MS;
     stream_fetch(s->stream);
 }
 
@@ -292,8 +296,8 @@ static bool begin(struct transport *t)
     }
     if (client_hello_read(s->hello, bytes_of(s->in, s->in_n)) == HELLO_PARTLY && s->in_n < HELLO_WIRE_MAX)
         return false;
-    /* It may have waited long, and its peer no longer. */
-    if (s->hello->read && stream_peer_left(t)) {
+    /* Its peer may have waited less long. */
+    if (s->late && s->hello->read && stream_peer_left(t)) {
         t->broken = true;
         tell_trouble(t, 0, NULL);
         return false;

@@ -55,9 +55,12 @@ struct transport_events {
     void (*closed)(void *owner);
 };
 
+/* On a listening TCP socket: TCP_NODELAY and keep-alive probes, which the connections that are accepted from it
+ * inherit. */
+void transport_tune_listener(int fd);
 /*
- * Takes a connected socket (non-blocking is set here; TCP: TCP_NODELAY and keep-alive probes too). tls: NULL for plain,
- * else a context whose reference is taken. On failure returns NULL with a libuv error in *err, and the socket is
+ * Takes a connected socket (non-blocking is set here; TCP: accepted from a listener that was tuned). tls: NULL for
+ * plain, else a context whose reference is taken. On failure returns NULL with a libuv error in *err, and the socket is
  * closed.
  */
 struct transport *transport_new(struct transport_loop *loop, int fd, struct tls_context *tls,

@@ -104,6 +104,7 @@ int listen_on_loopback(unsigned *port)
     int l = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_int_equal(bind(l, (struct sockaddr *)&a, sizeof(a)), 0);
     assert_int_equal(listen(l, 1), 0);
+    transport_tune_listener(l);
     assert_int_equal(getsockname(l, (struct sockaddr *)&a, &n), 0);
     *port = ntohs(a.sin_port);
     return l;

@@ -576,6 +576,7 @@ static void who_has_left_is_not_answered(void **state)
     rig_turns(&a, 1);
     for (int i = 0; i < CLIENTS; i += 2)
         shutdown(p[i].fd, SHUT_WR);
+    usleep(20000);
     rig_turns(&a, CLIENTS);
     for (int i = 0; i < CLIENTS; i++) {
         uint8_t byte;
