@@ -12,41 +12,34 @@ static void wait_for_commit(struct client *c)
         list_push_back(&c->shard->waiting, &c->waiting_link);
 }
 
-/* What it takes; QoS 2 holds its message. */
-static size_t gated_bytes(const struct gated *g, const struct message *route)
+/* What it takes, with what it waits for. */
+static size_t gated_bytes(const struct gated *g)
 {
-    size_t held = route != NULL ? sizeof(*route) + route->topic_n + route->props_n + route->payload_n : 0;
-    return sizeof(*g) + g->n + held;
+    return sizeof(*g) + g->n + (g->promise != NULL ? sizeof(struct exchange) : 0);
 }
 
-static bool gate_add(struct client *c, const struct packet *p, uint64_t need, struct message *route,
-                     struct promise *promise)
+static void gate_add(struct client *c, const struct packet *p, uint64_t need, struct promise *promise)
 {
     size_t n = packet_encode(p, c->proto, NULL, 0);
-    if (route == NULL && client_too_large(c, n))
-        return true; /* as if it had been sent [MQTT-3.1.2-25] */
+    if (client_too_large(c, n))
+        return; /* as if it had been sent [MQTT-3.1.2-25] */
     struct gated *g = mem_try_alloc(sizeof(*g) + n);
     if (g == NULL) {
         client_refuse(c, REASON_SERVER_UNAVAILABLE, "no memory for its output");
-        return false;
+        return;
     }
     g->need = need;
     g->promise = promise;
     if (promise != NULL)
         promise->refs++;
     g->n = (uint32_t)n;
-    c->gate_bytes += (uint32_t)(gated_bytes(g, route));
-    if (route != NULL) {
-        g->route = message_ref(route);
-        g->id = p->ack.id;
-    }
+    c->gate_bytes += (uint32_t)gated_bytes(g);
     packet_encode(p, c->proto, g->bytes, n);
     if (p->type == PACKET_PUBACK && c->v5 != NULL)
         c->v5->unacked++;
     list_init(&g->link);
     list_push_back(&c->gate, &g->link);
     wait_for_commit(c);
-    return true;
 }
 
 static void gated_free(struct gated *g)
@@ -61,20 +54,15 @@ void client_answer(struct client *c, const struct packet *p, uint64_t need)
     if (need <= c->shard->committed && list_empty(&c->gate))
         client_send(c, p);
     else
-        gate_add(c, p, need, NULL, NULL);
+        gate_add(c, p, need, NULL);
 }
 
 void client_reply(struct client *c, const struct packet *p)
 {
     if (c->connack_waits)
-        gate_add(c, p, 0, NULL, NULL);
+        gate_add(c, p, 0, NULL);
     else
         client_send(c, p);
-}
-
-bool client_answer_routing(struct client *c, const struct packet *p, uint64_t need, struct message *route)
-{
-    return gate_add(c, p, need, route, NULL);
 }
 
 /* Success is four bytes in every version: the path of a message, without the general encoder. */
@@ -152,7 +140,7 @@ void client_answer_promised(struct client *c, enum packet_type type, uint16_t id
 {
     struct packet p;
     fill_ack(&p, type, id, c->v5 == NULL && reason < REASON_UNSPECIFIED ? REASON_SUCCESS : reason);
-    gate_add(c, &p, need, NULL, promise);
+    gate_add(c, &p, need, promise);
 }
 
 void client_answer_ack(struct client *c, enum packet_type type, uint16_t id, enum reason reason, uint64_t need)
@@ -167,7 +155,7 @@ void client_answer_ack(struct client *c, enum packet_type type, uint16_t id, enu
 
 static bool waits(const struct client *c, const struct gated *g)
 {
-    return g->need > c->shard->committed || (g->promise != NULL && !promise_is_home(g->promise));
+    return g->need > c->shard->committed || (g->promise != NULL && !g->promise->settled);
 }
 
 /* The front one can't be given. 5.0 has a word for PUBACK and PUBREC; else the connection ends, and the rest of what
@@ -175,13 +163,11 @@ static bool waits(const struct client *c, const struct gated *g)
 static RARE bool refuse(struct client *c, struct gated *g)
 {
     enum packet_type type = (enum packet_type)(g->bytes[0] >> 4);
-    if (c->v5 == NULL || g->route != NULL || (type != PACKET_PUBACK && type != PACKET_PUBREC)) {
+    if (c->v5 == NULL || (type != PACKET_PUBACK && type != PACKET_PUBREC)) {
         client_refuse(c, REASON_QUOTA_EXCEEDED, not_stored);
         return false;
     }
     uint16_t id = (uint16_t)(g->bytes[2] << 8 | g->bytes[3]); /* of a packet below 128 bytes */
-    if (type == PACKET_PUBREC)
-        id_set_remove(&c->session->received, id);
     bool full = !g->failed && promise_full(g->promise);
     struct packet p = refusal(c, type, id, REASON_QUOTA_EXCEEDED, full ? all_full : not_stored);
     client_send(c, &p);
@@ -197,7 +183,7 @@ void client_release(struct client *c)
             wait_for_commit(c);
             return;
         }
-        size_t bytes = gated_bytes(g, g->route);
+        size_t bytes = gated_bytes(g);
         if ((g->failed || (g->promise != NULL && promise_broken(g->promise))) && !refuse(c, g))
             return;
         list_remove(&g->link);
@@ -205,14 +191,6 @@ void client_release(struct client *c)
         c->connack_waits = false; /* it is the first */
         if (g->bytes[0] >> 4 == PACKET_PUBACK && c->v5 != NULL)
             c->v5->unacked--;
-        if (g->route != NULL) {
-            struct pub p;
-            message_pub(g->route, &p);
-            p.from = c->session != NULL ? c->session->h : HANDLE_NONE;
-            message_unref(c->shard, g->route);
-            route(c->shard, &p);
-            pub_fini(c->shard, &p);
-        }
         client_append(c, g->bytes, g->n);
         gated_free(g);
         client_wake(c);
@@ -222,22 +200,24 @@ void client_release(struct client *c)
 void client_drop_answers(struct client *c)
 {
     struct list *l;
-    while ((l = list_pop_front(&c->gate)) != NULL) {
-        struct gated *g = container_of(l, struct gated, link);
-        if (g->route != NULL) {
-            message_unref(c->shard, g->route);
-            if (c->session != NULL && id_set_remove(&c->session->received, g->id) && session_durable(c->session))
-                session_store(c->session, &(struct store_record){.kind = STORE_RECEIVED_DONE, .packet_id = g->id});
-        }
-        gated_free(g);
-    }
+    while ((l = list_pop_front(&c->gate)) != NULL)
+        gated_free(container_of(l, struct gated, link));
     c->gate_bytes = 0;
+}
+
+void client_not_stored(struct client *c)
+{
+    if (c->v5 == NULL)
+        client_refuse(c, REASON_QUOTA_EXCEEDED, not_stored);
 }
 
 void client_store_failed(struct client *c, uint64_t from, uint64_t to)
 {
     for (struct list *l = c->gate.next; l != &c->gate; l = l->next) {
         struct gated *g = container_of(l, struct gated, link);
-        g->failed |= g->need >= from && g->need <= to;
+        if (g->need < from || g->need > to)
+            continue;
+        g->failed = true;
+        client_not_stored(c);
     }
 }

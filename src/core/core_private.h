@@ -113,17 +113,23 @@ struct shard {
     struct hmap by_id; /* client id -> struct session */
     struct heap timers;
     struct match_cache *cache;
-    struct outgoing *out; /* [to] */
-    bool has_mail;        /* something in out */
-    struct list paused;   /* clients that wait for another shard to take its mail, or for the store */
-    struct list waiting;  /* clients with answers that wait for a commit */
-    uint64_t committed;   /* numbers the store has answered for */
-    uint64_t need;        /* the highest number that the work in hand has to wait for */
-    uint32_t note;        /* of the publication in hand: NOTE_... */
-    struct ring owed;     /* see promise.c */
-    uint64_t identities;  /* given to messages, for the store */
-    struct timer expire;  /* retained messages that expire */
-    uint8_t *scratch;     /* see shard_scratch */
+    struct outgoing *out;  /* [to] */
+    bool has_mail;         /* something in out */
+    struct list paused;    /* clients that wait for another shard to take its mail, or for the store */
+    struct list waiting;   /* clients with answers that wait for a commit */
+    uint64_t committed;    /* numbers the store has answered for */
+    uint64_t safe;         /* and those with good news: what it keeps after a failure is written by then */
+    uint64_t need;         /* the highest number that the work in hand has to wait for */
+    uint32_t note;         /* of the publication in hand: NOTE_... */
+    struct ring owed;      /* see promise.c */
+    struct hmap exchanges; /* struct exchange, by session and packet id */
+    struct list settling;  /* those that wait for the store */
+    struct list verdicts;  /* those that are over, and other shards are still to be told */
+    struct hmap held;      /* see held.c, by the publication's identity */
+    bool ends;             /* shard_free */
+    uint64_t identities;   /* given to messages, for the store */
+    struct timer expire;   /* retained messages that expire */
+    uint8_t *scratch;      /* see shard_scratch */
     size_t scratch_cap;
     unsigned large; /* clients with a large CONNECT that is not yet dealt with */
     bool woke;      /* somebody was woken since the last shard_turn_end */
@@ -144,11 +150,18 @@ struct message {
     uint32_t refs;
     uint32_t payload_n, props_n;
     uint16_t topic_n;
-    uint8_t qos;
+    uint8_t qos; /* of the publication; and MESSAGE_HELD */
     bool retain; /* as the publisher said */
     uint8_t data[];
 };
 
+/* It is not true yet: nobody may be sent it. See held.c. */
+#define MESSAGE_HELD 0x80u
+
+static inline bool message_held(const struct message *m)
+{
+    return (m->qos & MESSAGE_HELD) != 0;
+}
 static inline struct bytes message_topic(const struct message *m)
 {
     return (struct bytes){m->data, m->topic_n};
@@ -185,6 +198,8 @@ struct pub {
     msec expires;
     handle from;       /* the publisher's session */
     uint64_t identity; /* for the store: the same on all shards; 0: none yet */
+    uint64_t held_as;  /* deliveries are held, under this identity; 0: they are not */
+    bool from_stored;  /* with held_as: its publisher's session is stored, and so is its exchange */
     struct message *msg;
     struct blob *blob;
     struct promise *promise; /* NULL: none. Not a reference */
@@ -267,6 +282,7 @@ struct session {
     size_t queue_bytes;     /* memory of all that wait */
     size_t inflight_bytes;  /* and of what is in flight, and not released */
     struct id_set received;
+    struct exchange *exchanges_last; /* see exchange.c */
     uint64_t next_row;
     uint32_t ids_free;        /* so many ids from next_id on are not in use, surely */
     uint32_t expiry;          /* seconds; 0: ends with its connection */
@@ -344,6 +360,10 @@ bool session_send_retained(struct session *s, const struct retained_message *m, 
 struct delivery *session_inflight(struct session *s, uint16_t id, uint32_t *i);
 /* In flight, and not to be sent again: its message (not NULL) goes. */
 void session_forget_message(struct session *n, struct delivery *d);
+/* Delivers what was held. */
+void session_deliver_held(struct session *s, struct message *m, const struct delivery *d);
+/* What waits of that message is not to be sent after all. */
+void session_withdraw(struct session *s, const struct message *m);
 /* It is acknowledged: forgets it. */
 void session_done(struct session *s, uint32_t i);
 void session_clear_queues(struct session *s);
@@ -355,11 +375,15 @@ void session_clear_queues(struct session *s);
 bool route(struct shard *s, struct pub *p);
 /* Gives p to the member that t has chosen, here or (by mail) elsewhere, or to the next that can take it. */
 void share_give(struct shard *s, struct pub *p, struct share_turn *t);
+/* Another member of the group gets m, which was for that session. */
+void share_hand_on(struct shard *s, handle from, uint32_t group, struct message *m);
 /* The session ends: it leaves its groups, and what they gave it and it may hand on goes to other members. */
 void share_leave(struct session *n);
 /* Adds p for n matches of another shard to the outgoing mail; or, with t, for the member of a group. */
 void mail_add(struct shard *s, unsigned to, const struct pub *p, const struct match *m, uint32_t n,
               const struct share_turn *t);
+/* How an exchange ended. False: no memory. */
+bool mail_verdict(struct shard *s, unsigned to, uint64_t identity, bool kept);
 /* Pushes what was gathered; true if there was any. */
 bool mail_push(struct shard *s);
 /* Routes what came. */
@@ -376,12 +400,21 @@ struct promise {
     struct list link;      /* on its way home */
     _Atomic uint32_t left; /* counts that are out: the publisher's, and one for each record of mail */
     _Atomic uint32_t notes;
-    unsigned origin; /* the publisher's shard; what follows is for that one only */
-    uint32_t refs;   /* while counts are out, and of each answer that waits */
-    handle client;   /* who waits */
-    bool told_full;  /* it can be told when everybody's queue is full */
-    bool home;       /* all counts are back */
+    _Atomic uint64_t holders; /* promise_holder of other shards that hold deliveries */
+    unsigned origin;          /* the publisher's shard; what follows is for that one only */
+    uint32_t refs;            /* until it is settled, and of each answer that waits */
+    handle client;            /* who waits */
+    bool told_full;           /* it can be told when everybody's queue is full */
+    bool exchange;            /* it is one of these */
+    bool home;                /* all counts are back */
+    bool settled;             /* it is known how it ended */
 };
+
+/* With more than 64 shards some share a bit. */
+static inline uint64_t promise_holder(unsigned shard)
+{
+    return UINT64_C(1) << shard % 64;
+}
 
 void promise_init(struct shard *s);
 /* Counts that this shard still has go back, broken. */
@@ -401,13 +434,57 @@ void promise_committed(struct shard *s, uint64_t from, uint64_t number, bool fai
 /* Those that came home from other shards. */
 void promise_take(struct shard *s);
 void promise_unref(struct promise *p);
-/* All counts are back: it is kept, or broken. */
-bool promise_is_home(const struct promise *p);
+/* A new one: a count and a reference for its maker. */
+void promise_start(struct shard *s, struct promise *p);
+/* It is over: who waits for it goes on, and the reference that it had until now goes. */
+void promise_settle(struct shard *s, struct promise *p, bool kept);
+/* Something failed, or nobody had room. Final once it is settled. */
 bool promise_broken(const struct promise *p);
 /* Broken for no other reason than full queues. */
 bool promise_full(const struct promise *p);
 /* What is left in the inboxes of a broker that ends. */
 void promise_free_all(struct broker *b);
+
+/* ---------------------------------------------------------------- QoS 2 on its way in */
+
+enum exchange_stage { EXCHANGE_ROWS, EXCHANGE_RECEIVED };
+
+struct exchange {
+    struct promise promise;
+    struct list settling;            /* in shard->settling */
+    struct exchange *before, *after; /* of the same session */
+    handle session;
+    uint64_t need, identity;
+    unsigned told; /* shards below this one know how it ended */
+    uint16_t packet_id;
+    uint8_t stage;
+    bool stored; /* the publisher's session is: the packet id will be, too */
+    bool in_one; /* its rows and its packet id are put in one turn */
+    bool doomed; /* one before it has failed */
+    bool rows;   /* there may be rows that count with the packet id */
+    bool kept;   /* how it ended */
+};
+
+/* The one that is under way, or NULL. */
+struct exchange *exchange_find(struct shard *s, handle session, uint16_t packet_id);
+/* While p is routed to all: makes it an exchange where it needs one. False without memory, which is noted. */
+bool exchange_make(struct shard *s, struct pub *p, const struct matches *all);
+/* p, which is one, was routed: PUBREC with that reason leaves when it is over. */
+void exchange_begin(struct client *c, const struct pub *p, uint16_t id, enum reason reason);
+/* Goes on, if it can: its promise came home, or the store has answered. */
+void exchange_step(struct shard *s, struct promise *p);
+/* The store has answered for from..number. */
+void exchange_committed(struct shard *s, uint64_t from, uint64_t number, bool failed);
+/* Mails to other shards how exchanges ended. */
+void exchange_tell(struct shard *s);
+void exchange_fini(struct shard *s);
+
+/* d, of message m, is held: remembers it. queued: it stands in the queue; else it is delivered then. False without
+ * memory. */
+bool held_add(struct session *n, const struct pub *p, struct message *m, const struct delivery *d, bool queued);
+/* The word on a publication: what is held may be sent, or is withdrawn. */
+void held_settle(struct shard *s, uint64_t identity, bool kept);
+void held_fini(struct shard *s);
 
 /* ------------------------------------------------------------------ client */
 
@@ -438,8 +515,6 @@ struct gated {
     struct list link;
     uint64_t need;
     struct promise *promise; /* to be kept, too; NULL: none */
-    struct message *route;   /* QoS 2: to be routed when it is committed, before the answer */
-    uint16_t id;             /* with route: the packet id that it came with */
     bool failed;             /* the store failed on its number: it is refused, in its turn */
     uint32_t n;
     uint8_t bytes[];
@@ -531,9 +606,6 @@ void client_send(struct client *c, const struct packet *p);
 void client_reply(struct client *c, const struct packet *p);
 /* Like client_send, but after the commit of need and behind earlier answers that wait [MQTT-4.6.0-2..4]. */
 void client_answer(struct client *c, const struct packet *p, uint64_t need);
-/* The same for a PUBREC of a stored QoS 2 publication: the message is routed after the commit, then the answer leaves.
- * False: no memory, neither will be. */
-bool client_answer_routing(struct client *c, const struct packet *p, uint64_t need, struct message *route);
 void client_answer_ack(struct client *c, enum packet_type type, uint16_t id, enum reason reason, uint64_t need);
 /* The same for one that waits for a promise, too, of which this takes a reference. */
 void client_answer_promised(struct client *c, enum packet_type type, uint16_t id, enum reason reason, uint64_t need,
@@ -543,12 +615,15 @@ void client_answer_promised(struct client *c, enum packet_type type, uint16_t id
 void client_answer_failure(struct client *c, enum packet_type type, uint16_t id, bool full);
 /* A refusal, with a reason in words where the client wants it. */
 void client_answer_refusal(struct client *c, enum packet_type type, uint16_t id, enum reason reason, const char *why);
-/* Forgets what waits: the connection ends. A QoS 2 publication that was not routed will be sent again as a new one. */
+/* Forgets what waits: the connection ends. */
 void client_drop_answers(struct client *c);
 /* Releases answers that are committed by now. */
 void client_release(struct client *c);
 /* The store failed on numbers from..to: answers that wait for them are refusals now. */
 void client_store_failed(struct client *c, uint64_t from, uint64_t to);
+/* Something that it sent could not be kept. 5.0 is told in its turn; 3.x at once, by the end of the connection: what
+ * comes behind would be out of order. */
+void client_not_stored(struct client *c);
 /* Takes the session away from the client: publishes the will where due. */
 void client_detach(struct client *c);
 void client_set_keep_alive(struct client *c);

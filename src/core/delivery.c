@@ -57,12 +57,14 @@ static void uncount(struct session *n, const struct delivery *d)
     n->queued -= d->qos > 0;
 }
 
-static void store_message(struct session *n, struct delivery *d)
+/* A row of an exchange that is stored counts with the publisher's packet id. */
+static void store_message(struct session *n, struct delivery *d, const struct pub *p)
 {
     d->row = n->next_row++;
     session_store(n, &(struct store_record){.kind = STORE_QUEUE,
                                             .row = d->row,
                                             .message = d->msg->identity,
+                                            .held = p->held_as != 0 && p->from_stored ? p->held_as : 0,
                                             .qos = d->qos,
                                             .retain = d->retain,
                                             .sub_id = d->sub_id,
@@ -214,14 +216,31 @@ static RARE void lose_for_memory(struct session *n)
     lose(n, "no memory");
 }
 
-static void drop_waiting(struct session *n)
+/* The i-th of all, which waits. */
+static void drop_at(struct session *n, uint32_t i)
 {
-    struct delivery *d = ring_at(&n->deliveries, n->inflight);
+    struct delivery *d = ring_at(&n->deliveries, i);
     uncount(n, d);
     if (d->row != 0)
         session_store(n, &(struct store_record){.kind = STORE_DONE, .row = d->row});
     message_unref(n->shard, d->msg);
-    ring_remove(&n->deliveries, n->inflight);
+    ring_remove(&n->deliveries, i);
+}
+
+static void drop_waiting(struct session *n)
+{
+    drop_at(n, n->inflight);
+}
+
+void session_withdraw(struct session *n, const struct message *m)
+{
+    for (uint32_t i = n->deliveries.n; i-- > n->inflight;) {
+        if (((const struct delivery *)ring_at(&n->deliveries, i))->msg != m)
+            continue;
+        drop_at(n, i);
+        session_show(n);
+        return;
+    }
 }
 
 /* Both limits: in messages (QoS 1 and 2, as everywhere) and in bytes (all). */
@@ -286,7 +305,8 @@ static RARE void enqueue(struct session *n, struct pub *p, const struct delivery
     size_t size = waiting_bytes(m, like->qos);
     if (!has_room(n, like->qos, size) && !make_room(n, like->qos, size))
         return;
-    struct delivery *d = ring_push_back_raw(&n->deliveries);
+    bool held = p->held_as != 0;
+    struct delivery *d = !held || held_add(n, p, m, like, true) ? ring_push_back_raw(&n->deliveries) : NULL;
     if (d == NULL) {
         lose_for_memory(n);
         return;
@@ -296,7 +316,7 @@ static RARE void enqueue(struct session *n, struct pub *p, const struct delivery
     n->queue_bytes += size;
     n->queued += d->qos > 0;
     if (d->qos > 0 && session_durable(n))
-        store_message(n, d);
+        store_message(n, d, p);
     if (n->client != NULL)
         client_wake(n->client);
 }
@@ -324,7 +344,7 @@ static RARE void send_now(struct session *n, struct pub *p, const struct deliver
     n->shard->note |= NOTE_TAKEN;
     fill(d, like, m);
     if (session_durable(n))
-        store_message(n, d);
+        store_message(n, d, p);
     take_off(n, d);
     enum publish_result result = send_publish(n, d);
     if (result == PUBLISH_TOO_LARGE)
@@ -335,15 +355,37 @@ static RARE void send_now(struct session *n, struct pub *p, const struct deliver
     n->unsent = n->inflight;
 }
 
+/* It is not true yet: see held.c. */
+static RARE void hold(struct session *n, struct pub *p, const struct delivery *d)
+{
+    struct message *m = session_durable(n) ? NULL : pub_message(n->shard, p);
+    if (session_durable(n))
+        enqueue(n, p, d);
+    else if (m == NULL || !held_add(n, p, m, d, false))
+        lose_for_memory(n);
+    else
+        n->shard->note |= NOTE_TAKEN;
+}
+
 static void deliver(struct session *n, struct pub *p, const struct delivery *d)
 {
-    if (!may_send(n, d->qos))
+    if (p->held_as != 0)
+        hold(n, p, d);
+    else if (!may_send(n, d->qos))
         enqueue(n, p, d);
     else if (d->qos == 0)
         send_view(n, p, d);
     else
         send_now(n, p, d);
     session_show(n);
+}
+
+void session_deliver_held(struct session *n, struct message *m, const struct delivery *d)
+{
+    struct pub p;
+    message_pub(m, &p);
+    deliver(n, &p, d);
+    pub_fini(n->shard, &p);
 }
 
 unsigned session_takes(const struct session *n)
@@ -448,7 +490,7 @@ enum offer session_offer(struct session *n, struct pub *p, const struct share_tu
     size_t size = p->topic.n + p->props.n + p->payload.n;
     if (!may_have(n, p, d.qos))
         return OFFER_GONE;
-    if (!t->last && !may_send(n, d.qos) && !has_room(n, d.qos, size))
+    if (!t->last && (p->held_as != 0 || !may_send(n, d.qos)) && !has_room(n, d.qos, size))
         return OFFER_FULL;
     deliver(n, p, &d);
     return OFFER_TAKEN;
@@ -494,7 +536,7 @@ static const uint8_t *message_ahead(const struct session *n, uint32_t i)
 /* d, the one at `unsent`: a PUBLISH in flight that has not been sent on this connection. */
 static enum step send_inflight(struct session *n, struct delivery *d)
 {
-    if (d->qos == 2 && d->need > n->shard->committed)
+    if (d->qos == 2 && d->need > n->shard->safe)
         return STEP_BLOCKED;
     enum publish_result result = send_publish(n, d);
     if (result == PUBLISH_TOO_LARGE)
@@ -513,7 +555,7 @@ static enum step send_inflight(struct session *n, struct delivery *d)
 static enum step send_unsent(struct session *n)
 {
     struct delivery *d = ring_at(&n->deliveries, n->unsent);
-    if (d->qos == 2 && d->need > n->shard->committed)
+    if (d->qos == 2 && d->need > n->shard->safe)
         return STEP_BLOCKED;
     if (d->released) {
         struct packet_ack ack = {.id = d->id};
@@ -537,6 +579,8 @@ static enum step send_waiting(struct session *n)
     struct delivery *d = ring_at(&n->deliveries, n->inflight);
     if (d->qos > 0 && !window_open(n))
         return STEP_FULL;
+    if (message_held(d->msg))
+        return STEP_BLOCKED;
     const uint8_t *ahead = message_ahead(n, n->inflight + MESSAGES_AHEAD);
     if (ahead != NULL) {
         __builtin_prefetch(ahead);

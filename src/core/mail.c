@@ -34,10 +34,15 @@ struct head {
     msec expires;
     handle from;
     uint64_t identity;
+    uint8_t verdict; /* enum verdict: on the publication `identity`, and nothing else is there */
+    bool held;       /* what is made of it is held */
+    bool from_stored;
     uint32_t group, tried; /* a shared subscription: its turn, and one match */
     uint8_t rank;
     bool last;
 };
+
+enum verdict { VERDICT_NONE, VERDICT_KEPT, VERDICT_WITHDRAWN };
 
 static size_t record_size(const struct pub *p, uint32_t n)
 {
@@ -89,7 +94,9 @@ void mail_add(struct shard *s, unsigned to, const struct pub *p, const struct ma
                      .promise = p->promise != NULL ? promise_share(p->promise) : NULL,
                      .expires = p->expires,
                      .from = p->from,
-                     .identity = p->identity};
+                     .identity = p->identity,
+                     .held = p->held_as != 0,
+                     .from_stored = p->held_as != 0 && p->from_stored};
     if (t != NULL) {
         h.group = t->group;
         h.tried = t->tried;
@@ -110,11 +117,26 @@ void mail_add(struct shard *s, unsigned to, const struct pub *p, const struct ma
     s->has_mail = true;
 }
 
+bool mail_verdict(struct shard *s, unsigned to, uint64_t identity, bool kept)
+{
+    struct head h = {
+        .size = sizeof(h), .identity = identity, .verdict = (uint8_t)(kept ? VERDICT_KEPT : VERDICT_WITHDRAWN)};
+    struct outgoing *out = &s->out[to];
+    struct chunk *c = chunk_for(s, out, sizeof(h));
+    if (c == NULL)
+        return false;
+    memcpy((uint8_t *)c->data + c->used, &h, sizeof(h));
+    c->used += (uint32_t)sizeof(h);
+    out->bytes += sizeof(h);
+    return true;
+}
+
 bool mail_push(struct shard *s)
 {
     if (!s->has_mail)
         return false;
     s->has_mail = false;
+    exchange_tell(s);
     for (unsigned to = 0; to < s->b->n; to++) {
         struct outgoing *out = &s->out[to];
         bool ring = false;
@@ -145,6 +167,10 @@ static size_t take_record(struct shard *s, const uint8_t *at)
 {
     struct head h;
     memcpy(&h, at, sizeof(h));
+    if (h.verdict != VERDICT_NONE) {
+        held_settle(s, h.identity, h.verdict == VERDICT_KEPT);
+        return h.size;
+    }
     const struct match *m = (const struct match *)(const void *)(at + sizeof(h));
     const uint8_t *data = (const uint8_t *)(m + h.matches);
     struct pub p = {.qos = h.qos,
@@ -152,6 +178,8 @@ static size_t take_record(struct shard *s, const uint8_t *at)
                     .expires = h.expires,
                     .from = h.from,
                     .identity = h.identity,
+                    .held_as = h.held ? h.identity : 0,
+                    .from_stored = h.from_stored,
                     .blob = h.blob,
                     .promise = h.promise};
     s->need = 0;

@@ -96,7 +96,7 @@ void message_pub(struct message *m, struct pub *p)
     *p = (struct pub){.topic = message_topic(m),
                       .props = message_props(m),
                       .payload = message_payload(m),
-                      .qos = m->qos,
+                      .qos = m->qos & 3,
                       .retain = m->retain,
                       .expires = m->expires,
                       .identity = m->identity,

@@ -45,14 +45,14 @@ static inline enum reason said(bool wanted)
 }
 
 /* It went to stored sessions of other shards, or somebody did not get it. */
-static RARE void answer_noted(struct client *c, struct pub *p, enum packet_type type, uint16_t id, bool wanted)
+static RARE void answer_noted(struct client *c, struct pub *p, enum packet_type type, uint16_t id, enum reason reason)
 {
     struct shard *s = c->shard;
     struct promise *promise = p->promise;
     if (promise != NULL) {
         promise->client = c->h;
         promise->told_full = c->v5 != NULL;
-        client_answer_promised(c, type, id, said(wanted), s->need, promise);
+        client_answer_promised(c, type, id, reason, s->need, promise);
         promise_return(s, promise, s->note & (NOTE_TAKEN | NOTE_FULL | NOTE_LOST));
         return;
     }
@@ -60,53 +60,34 @@ static RARE void answer_noted(struct client *c, struct pub *p, enum packet_type 
     if (lost || full)
         client_answer_failure(c, type, id, full);
     else
-        client_answer_ack(c, type, id, said(wanted), s->need);
-}
-
-/* QoS 2 of a session that is stored: routed after the commit which allows PUBREC, so that a crash can't make it twice.
- */
-static RARE void publish_stored(struct client *c, struct pub *p, uint16_t id)
-{
-    struct session *n = c->session;
-    struct message *m = pub_message(c->shard, p);
-    if (m == NULL || !id_set_add(&n->received, id)) {
-        client_refuse(c, REASON_SERVER_UNAVAILABLE, "no memory");
-        return;
-    }
-    uint64_t need = session_store(n, &(struct store_record){.kind = STORE_RECEIVED,
-                                                            .packet_id = id,
-                                                            .topic = p->topic,
-                                                            .payload = p->payload,
-                                                            .props = p->props,
-                                                            .qos = 2,
-                                                            .retain = p->retain,
-                                                            .expires = p->expires});
-    if (client_answer_routing(c, &(struct packet){.type = PACKET_PUBREC, .ack = {.id = id}}, need, m))
-        return;
-    id_set_remove(&n->received, id); /* it will come again, as a new one */
-    session_store(n, &(struct store_record){.kind = STORE_RECEIVED_DONE, .packet_id = id});
+        client_answer_ack(c, type, id, reason, s->need);
 }
 
 static RARE void publish_qos2(struct client *c, struct pub *p, uint16_t id)
 {
     struct session *n = c->session;
-    if (id_set_has(&n->received, id)) {
-        client_answer_ack(c, PACKET_PUBREC, id, REASON_SUCCESS, 0);
+    struct exchange *e = exchange_find(c->shard, n->h, id);
+    if (e != NULL) {
+        e->promise.client = c->h;
+        client_answer_promised(c, PACKET_PUBREC, id, REASON_SUCCESS, 0, &e->promise);
         return;
     }
-    if (session_durable(n)) {
-        publish_stored(c, p, id);
+    if (id_set_has(&n->received, id)) {
+        client_answer_ack(c, PACKET_PUBREC, id, REASON_SUCCESS, 0);
         return;
     }
     if (!id_set_add(&n->received, id)) {
         client_refuse(c, REASON_SERVER_UNAVAILABLE, "no memory");
         return;
     }
-    bool wanted = route(c->shard, p);
-    if (c->shard->note > NOTE_TAKEN)
-        answer_noted(c, p, PACKET_PUBREC, id, wanted);
+    p->from_stored = session_durable(n);
+    enum reason reason = said(route(c->shard, p));
+    if (p->promise != NULL)
+        exchange_begin(c, p, id, reason);
+    else if (c->shard->note > NOTE_TAKEN)
+        answer_noted(c, p, PACKET_PUBREC, id, reason);
     else
-        client_answer_ack(c, PACKET_PUBREC, id, said(wanted), c->shard->need);
+        client_answer_ack(c, PACKET_PUBREC, id, reason, c->shard->need);
 }
 
 /* The client keeps within what it may have unanswered here; 3.x has no such rule. */
@@ -156,7 +137,7 @@ static bool read_publish(struct client *c, const struct frame *f, struct pub *pu
     pub->raw.p = f->raw.p;
     pub->raw.n = f->raw.n;
     pub->raw_form = raw_form(c, f);
-    pub->hash = pub->number = pub->identity = 0;
+    pub->hash = pub->number = pub->identity = pub->held_as = 0;
     pub->qos = f->flags >> 1 & 3;
     pub->retain = (f->flags & 1) != 0;
     pub->expires = MSEC_NEVER;
@@ -194,7 +175,7 @@ static void publish(struct client *c, struct pub *pub, uint16_t id)
     if (pub->qos == 0)
         return;
     if (c->shard->note > NOTE_TAKEN)
-        answer_noted(c, pub, PACKET_PUBACK, id, wanted);
+        answer_noted(c, pub, PACKET_PUBACK, id, said(wanted));
     else
         client_answer_ack(c, PACKET_PUBACK, id, said(wanted), c->shard->need);
 }
@@ -270,7 +251,9 @@ void on_pubrel(struct client *c, const struct packet *p)
 {
     struct session *n = c->session;
     uint64_t need = 0;
-    bool known = id_set_remove(&n->received, p->ack.id);
+    /* Before its PUBREC nothing can be released. */
+    bool early = exchange_find(c->shard, n->h, p->ack.id) != NULL;
+    bool known = !early && id_set_remove(&n->received, p->ack.id);
     if (known && session_durable(n))
         need = session_store(n, &(struct store_record){.kind = STORE_RECEIVED_DONE, .packet_id = p->ack.id});
     client_answer_ack(c, PACKET_PUBCOMP, p->ack.id, known ? REASON_SUCCESS : REASON_PACKET_ID_NOT_FOUND, need);

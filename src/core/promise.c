@@ -29,6 +29,16 @@ void promise_init(struct shard *s)
     ring_init(&s->owed, sizeof(struct owed));
 }
 
+void promise_start(struct shard *s, struct promise *p)
+{
+    list_init(&p->link);
+    atomic_init(&p->left, 1);
+    atomic_init(&p->notes, 0);
+    atomic_init(&p->holders, 0);
+    p->origin = s->number;
+    p->refs = 1;
+}
+
 RARE void promise_make(struct shard *s, struct pub *p)
 {
     if (p->promise != NULL)
@@ -38,11 +48,7 @@ RARE void promise_make(struct shard *s, struct pub *p)
         s->note |= NOTE_LOST;
         return;
     }
-    list_init(&n->link);
-    atomic_init(&n->left, 1);
-    atomic_init(&n->notes, 0);
-    n->origin = s->number;
-    n->refs = 1;
+    promise_start(s, n);
     p->promise = n;
     s->note |= NOTE_PROMISED;
 }
@@ -69,11 +75,6 @@ void promise_unref(struct promise *p)
         mem_free(p);
 }
 
-bool promise_is_home(const struct promise *p)
-{
-    return p->home;
-}
-
 bool promise_full(const struct promise *p)
 {
     unsigned notes = atomic_load_explicit(&p->notes, memory_order_relaxed);
@@ -85,14 +86,27 @@ bool promise_broken(const struct promise *p)
     return (atomic_load_explicit(&p->notes, memory_order_relaxed) & NOTE_LOST) != 0 || promise_full(p);
 }
 
+void promise_settle(struct shard *s, struct promise *p, bool kept)
+{
+    p->settled = true;
+    if (!kept && !promise_broken(p))
+        atomic_fetch_or_explicit(&p->notes, NOTE_LOST, memory_order_relaxed);
+    struct client *c = slots_get(&s->clients, p->client);
+    if (c != NULL && promise_broken(p))
+        client_not_stored(c);
+    if (c != NULL)
+        client_release(c);
+    promise_unref(p);
+}
+
 /* On its own shard: all counts are back. */
 static void come_home(struct shard *s, struct promise *p)
 {
     p->home = true;
-    struct client *c = slots_get(&s->clients, p->client);
-    if (c != NULL)
-        client_release(c);
-    promise_unref(p);
+    if (p->exchange)
+        exchange_step(s, p);
+    else
+        promise_settle(s, p, true);
 }
 
 void promise_return(struct shard *s, struct promise *p, unsigned notes)
@@ -101,7 +115,7 @@ void promise_return(struct shard *s, struct promise *p, unsigned notes)
         atomic_fetch_or_explicit(&p->notes, notes, memory_order_relaxed);
     if (atomic_fetch_sub_explicit(&p->left, 1, memory_order_acq_rel) > 1)
         return;
-    if (p->origin == s->number) {
+    if (p->origin == s->number && !s->ends) {
         come_home(s, p);
         return;
     }
@@ -147,6 +161,7 @@ void promise_take(struct shard *s)
 
 void promise_fini(struct shard *s)
 {
+    s->ends = true;
     while (s->owed.n > 0) {
         struct owed o = *(struct owed *)ring_at(&s->owed, 0);
         ring_pop_front(&s->owed);

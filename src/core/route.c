@@ -87,6 +87,8 @@ bool route(struct shard *s, struct pub *p)
     const struct match *m = all->v;
     if (p->qos > 0 && all->n + all->shared_n > 1)
         pub_identify(s, p);
+    if (p->qos == 2 && p->awaited && !exchange_make(s, p, all))
+        return true;
     if (all->n + all->shared_n > 1 && p->payload.n >= SHARE_FROM)
         (void)pub_blob(p); /* without memory for it, each receiver gets a copy */
     for (uint32_t i = 0, n; i < all->n; i += n) {

@@ -31,6 +31,10 @@ struct shard *shard_new(struct broker *b, unsigned number, const struct shard_en
         list_init(&s->out[i].home);
     }
     promise_init(s);
+    hmap_init(&s->exchanges);
+    list_init(&s->settling);
+    list_init(&s->verdicts);
+    hmap_init(&s->held);
     list_init(&s->paused);
     list_init(&s->waiting);
     s->expire.tag = TIMER_RETAINED;
@@ -49,6 +53,8 @@ void shard_free(struct shard *s)
         pos = 0;
     }
     promise_fini(s);
+    exchange_fini(s);
+    held_fini(s);
     mail_free_all(s);
     match_cache_free(s->cache);
     heap_fini(&s->timers);
@@ -180,6 +186,8 @@ void shard_committed(struct shard *s, uint64_t number, bool failed)
     uint64_t from = s->committed + 1;
     if (number > s->committed)
         s->committed = number;
+    if (!failed && number > s->safe)
+        s->safe = number;
     struct list all;
     list_init(&all);
     list_splice(&all, &s->waiting);
@@ -192,6 +200,7 @@ void shard_committed(struct shard *s, uint64_t number, bool failed)
         client_wake(c); /* a delivery may have waited, too */
     }
     promise_committed(s, from, number, failed);
+    exchange_committed(s, from, number, failed);
 }
 
 struct pool *shard_pool(struct shard *s)

@@ -38,12 +38,11 @@ void share_give(struct shard *s, struct pub *p, struct share_turn *t)
 }
 
 /* Another member gets what was not sent yet, and QoS 1 that was not acknowledged [MQTT-4.8.2-4] to [MQTT-4.8.2-6]. */
-static void hand_on(struct session *n, const struct delivery *d)
+void share_hand_on(struct shard *s, handle from, uint32_t group, struct message *m)
 {
-    struct shard *s = n->shard;
     struct pub p;
-    struct share_turn t = {.to = {.h = n->h}, .group = d->group};
-    message_pub(d->msg, &p);
+    struct share_turn t = {.to = {.h = from}, .group = group};
+    message_pub(m, &p);
     p.from = HANDLE_NONE;
     if (share_forward(s->b->index, p.qos, true, &t))
         share_give(s, &p, &t);
@@ -73,7 +72,7 @@ void share_leave(struct session *n)
     leave_groups(n);
     for (uint32_t i = 0; i < n->deliveries.n; i++) {
         const struct delivery *d = ring_at(&n->deliveries, i);
-        if (d->shared && d->qos > 0)
-            hand_on(n, d);
+        if (d->shared && d->qos > 0 && !message_held(d->msg)) /* one that is held goes when that is over */
+            share_hand_on(n->shard, n->h, d->group, d->msg);
     }
 }

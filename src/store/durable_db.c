@@ -28,7 +28,7 @@ static const char *const steps[DURABLE_SCHEMA] = {
     "CREATE TABLE message(id INTEGER PRIMARY KEY, refs INTEGER NOT NULL, held INTEGER NOT NULL, qos INTEGER NOT NULL,"
     " retain INTEGER NOT NULL, stored INTEGER NOT NULL, expires INTEGER, topic BLOB NOT NULL, props BLOB NOT NULL,"
     " payload BLOB NOT NULL);"
-    "CREATE INDEX message_held ON message(id) WHERE held;"
+    "CREATE INDEX message_held ON message(held) WHERE held;"
     "CREATE TABLE queue(session INTEGER NOT NULL, row INTEGER NOT NULL, message INTEGER NOT NULL,"
     " qos INTEGER NOT NULL, retain INTEGER NOT NULL, sub_id INTEGER NOT NULL, state INTEGER NOT NULL,"
     " packet INTEGER NOT NULL, PRIMARY KEY(session, row)) WITHOUT ROWID;"
@@ -63,7 +63,7 @@ static const char *const statements[SQL_STATEMENTS] = {
         "INSERT INTO message(id, refs, held, qos, retain, stored, expires, topic, props, payload)"
         " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"
         " ON CONFLICT(id) DO UPDATE SET refs = refs + excluded.refs",
-    [SQL_MESSAGE_CONFIRM] = "UPDATE message SET held = 0 WHERE id = ?1",
+    [SQL_MESSAGE_CONFIRM] = "UPDATE message SET held = 0 WHERE held = ?1 AND held",
     [SQL_MESSAGE_LAST] = "DELETE FROM message WHERE id = ?1 AND refs <= 1",
     [SQL_MESSAGE_LESS] = "UPDATE message SET refs = refs - 1 WHERE id = ?1",
     [SQL_QUEUE] =

@@ -117,8 +117,9 @@ struct durable_body {
     uint64_t attempt; /* the transaction that wrote it: the store thread's */
     int64_t expires;
     uint32_t topic_n, props_n, payload_n;
+    uint64_t held; /* the publication that it waits for, as numbered in the database; 0: it counts */
     uint8_t qos;
-    bool retain, held;
+    bool retain;
     uint8_t data[];
 };
 
@@ -134,7 +135,7 @@ struct durable_entry {
     struct list link;
     struct durable_body *body; /* STORE_QUEUE */
     uint64_t session, row;
-    uint64_t message; /* STORE_RECEIVED: the message to confirm, as numbered in the database; 0: none */
+    uint64_t message; /* STORE_RECEIVED: what was held as that counts now, as numbered in the database; 0: nothing */
     uint64_t push;    /* the turn that it goes out with */
     int64_t expires;  /* STORE_SESSION: when it ends; while connected: 0 */
     int64_t put;      /* STORE_SESSION: when it was put */
@@ -181,6 +182,7 @@ struct durable_shard {
     uint64_t answered;
     uint64_t taken; /* pushes up to this one are with the store thread, or done */
     bool pushed_unlucky;
+    bool failing; /* the last answer was that it failed */
     struct list home, reports;
     /* The batch in hand, the store thread's: */
     uint64_t batch_last;

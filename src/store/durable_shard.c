@@ -217,7 +217,7 @@ static struct durable_body *body_new(struct durable_shard *sh, const struct stor
                                .payload_n = (uint32_t)r->payload.n,
                                .qos = r->qos,
                                .retain = r->retain,
-                               .held = r->held};
+                               .held = r->held != 0 ? message_id(sh, r->held) : 0};
     struct wr w = wr_of(b->data, size - sizeof(*b));
     wr_bytes(&w, r->topic.p, r->topic.n);
     wr_bytes(&w, r->props.p, r->props.n);
@@ -453,6 +453,22 @@ bool durable_shard_push(struct durable_shard *sh)
     return true;
 }
 
+/*
+ * A commit failed: messages that came meanwhile, and were put without knowing it, fail as well. So what a client sent
+ * behind a message that fails never overtakes it.
+ */
+static void fail_turn(struct durable_shard *sh)
+{
+    for (struct list *l = sh->turn.next, *next; l != &sh->turn; l = next) {
+        struct durable_entry *e = container_of(l, struct durable_entry, link);
+        next = l->next;
+        if (e->kind != STORE_QUEUE && e->kind != STORE_RECEIVED)
+            continue;
+        list_remove(l);
+        entry_free(sh, e);
+    }
+}
+
 /* What the store thread has to say: entries come home, numbers are answered for. */
 static void take_news(struct durable_shard *sh, struct shard *s)
 {
@@ -468,7 +484,9 @@ static void take_news(struct durable_shard *sh, struct shard *s)
     durable_shard_free_entries(sh, &home);
     while ((l = list_pop_front(&reports)) != NULL) {
         struct durable_report *r = container_of(l, struct durable_report, link);
-        shard_committed(s, r->upto, r->failed);
+        if (r->failed)
+            fail_turn(sh);
+        shard_committed(s, r->failed ? sh->last : r->upto, r->failed);
         mem_free(r);
     }
 }
@@ -485,6 +503,11 @@ static void turn_end(void *ctx, struct shard *s)
     if (list_empty(&sh->turn) && sh->last == sh->pushed_last)
         return;
     pthread_mutex_lock(&d->lock);
+    while (atomic_load_explicit(&sh->news, memory_order_relaxed)) { /* nothing goes out past a failure */
+        pthread_mutex_unlock(&d->lock);
+        take_news(sh, s);
+        pthread_mutex_lock(&d->lock);
+    }
     if (durable_shard_push(sh))
         pthread_cond_signal(&d->work);
     pthread_mutex_unlock(&d->lock);

@@ -5,10 +5,10 @@
  * the more goes into one fsync.
  *
  * When a transaction fails (a full disk, an I/O error), nothing of it is there, and the shards hear that their numbers
- * failed. Messages that were refused thereby are forgotten here, too; but what says of stored state that it has changed
- * or is over (DONE, UNSUBSCRIBE, ...) is kept and written before anything else, until it succeeds: else a restart would
- * bring back what is long gone. Where acknowledgements don't wait for the disk, everything is kept. Attempts go on
- * every second at least, with whatever has come meanwhile.
+ * failed, of what came meanwhile too. Messages that were refused thereby are forgotten here, too; but what says of
+ * stored state that it has changed or is over (DONE, UNSUBSCRIBE, ...) is kept and written before anything else, until
+ * it succeeds: else a restart would bring back what is long gone. Where acknowledgements don't wait for the disk,
+ * everything is kept. Attempts go on every second at least, with whatever has come meanwhile.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -164,15 +164,8 @@ static void keep(struct durable *d, struct list *entries, struct list *home)
     forget_older_sessions(d, home);
 }
 
-/* Under the lock. */
-static void answer(struct durable *d, struct durable_shard *sh, bool failed)
+static void report(struct durable_shard *sh, bool failed)
 {
-    if (sh->batch_last <= sh->answered)
-        return;
-    sh->answered = sh->batch_last;
-    if (d->c.durability != DURABILITY_COMMIT)
-        return;
-    failed |= sh->batch_unlucky;
     struct durable_report *r =
         list_empty(&sh->reports) ? NULL : container_of(sh->reports.prev, struct durable_report, link);
     if (r == NULL || r->failed != failed) {
@@ -181,6 +174,20 @@ static void answer(struct durable *d, struct durable_shard *sh, bool failed)
         list_push_back(&sh->reports, &r->link);
     }
     r->upto = sh->batch_last;
+}
+
+/* Under the lock. */
+static void answer(struct durable *d, struct durable_shard *sh, bool failed)
+{
+    if (sh->batch_last <= sh->answered && (failed || !sh->failing))
+        return;
+    sh->answered = sh->batch_last;
+    if (d->c.durability != DURABILITY_COMMIT)
+        return;
+    sh->failing = failed; /* that what was kept is written now is said, too */
+    if (sh->batch_unlucky && !failed)
+        report(sh, true);
+    report(sh, failed);
 }
 
 /* Under the lock: entries go to their shards, which hear of it. */
@@ -209,11 +216,9 @@ static bool lazy_due(const struct durable *d, msec now)
     return !list_empty(&d->behind.lazy) && (d->stopping || d->urgent || now >= d->behind.since + d->c.retained_flush);
 }
 
-static void take(struct durable *d, struct list *entries, struct list *values)
+static void take_entries(struct durable *d, struct list *entries)
 {
-    msec now = d->c.now();
     list_splice(entries, &d->fifo);
-    durable_behind_take(&d->behind, lazy_due(d, now), values);
     d->numbers = d->urgent = false;
     d->first = MSEC_NEVER;
     for (unsigned i = 0; i < d->c.shards; i++) {
@@ -223,6 +228,12 @@ static void take(struct durable *d, struct list *entries, struct list *values)
         sh->batch_unlucky = sh->pushed_unlucky;
         sh->pushed_unlucky = false;
     }
+}
+
+static void take(struct durable *d, struct list *entries, struct list *values)
+{
+    durable_behind_take(&d->behind, lazy_due(d, d->c.now()), values);
+    take_entries(d, entries);
 }
 
 bool durable_flush(struct durable *d)
@@ -255,6 +266,10 @@ bool durable_flush(struct durable *d)
 
     pthread_mutex_lock(&d->lock);
     durable_behind_return(&d->behind, &values);
+    if (rc != SQLITE_OK && d->c.durability == DURABILITY_COMMIT) { /* what came meanwhile fails with it */
+        take_entries(d, &entries);
+        keep(d, &entries, &home);
+    }
     bring_home(d, &home, rc != SQLITE_OK);
     return rc == SQLITE_OK;
 }

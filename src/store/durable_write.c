@@ -93,7 +93,7 @@ static int write_message(struct durable *d, struct durable_body *b)
     sqlite3_stmt *st = d->db.st[SQL_MESSAGE];
     sqlite3_bind_int64(st, 1, (int64_t)b->id);
     sqlite3_bind_int64(st, 2, b->refs);
-    sqlite3_bind_int64(st, 3, b->held);
+    sqlite3_bind_int64(st, 3, (int64_t)b->held);
     sqlite3_bind_int64(st, 4, b->qos);
     sqlite3_bind_int64(st, 5, b->retain);
     sqlite3_bind_int64(st, 6, durable_now(d));

@@ -297,10 +297,10 @@ static void qos_2_stays_exactly_once(void **state)
         rig_run(r);
         failed = it_failed(n);
         unsigned recs = 0;
-        for (unsigned round = 0; round < 3 && recs == 0; round++) {
+        for (unsigned round = 0; round < 4 && recs == 0; round++) {
             struct packet p;
             while (rig_poll(a, &p))
-                recs += p.type == PACKET_PUBREC;
+                recs += p.type == PACKET_PUBREC && p.ack.reason < REASON_UNSPECIFIED;
             if (recs > 0)
                 break;
             if (a->client != NULL)
@@ -310,7 +310,7 @@ static void qos_2_stays_exactly_once(void **state)
             rig_run(r);
         }
         assert_int_equal(recs, 1);
-        if (w->client != NULL && rig_stats(r).messages_dropped == 0)
+        if (w->client != NULL)
             rig_take(w, "t", "x", 0, false, false);
         if (w->client != NULL)
             rig_expect_nothing(w);

@@ -240,9 +240,10 @@ static void failed_qos_2_is_neither_lost_nor_doubled(void **state)
         rig_send_publish_dup(a, "t", "x", 2, false, 7);
         rig_expect_nothing(a);
         rig_commit_fails(r);
-        ends_with_an_error(a);
+        is_refused(a, PACKET_PUBREC, 7);
         rig_expect_nothing(w);
-        a = durable(r, "a", true);
+        rig_commit(r, SIZE_MAX);
+        a = a->client == NULL || round == 1 ? durable(r, "a", true) : a;
     }
     rig_send_publish_dup(a, "t", "x", 2, false, 7);
     rig_commit(r, SIZE_MAX);
@@ -279,7 +280,7 @@ static void failed_pubrel_comes_after_the_reconnect(void **state)
     rig_expect_nothing(a);
 }
 
-/* What waited when the connection broke dies with it. */
+/* The answers that waited when the connection broke die with it. */
 static void connection_breaks_while_answers_wait(void **state)
 {
     struct rig *r = *state;
@@ -291,14 +292,16 @@ static void connection_breaks_while_answers_wait(void **state)
     rig_expect_nothing(a);
     rig_expect_publish(w, "one", "x", 0, false, false);
     rig_drop(a);
-    rig_commit(r, SIZE_MAX);
-    rig_expect_nothing(w); /* QoS 2 was not routed: it will come again */
-    a = durable(r, "a", true);
+    rig_expect_nothing(w);
+    a = rig_start(r, &(struct rig_connect){.id = "a"});
+    rig_send_publish_dup(a, "two", "x", 2, false, 1); /* PUBREC has not come, so it comes again, and finds itself */
     rig_expect_nothing(a);
-    rig_send_publish_dup(a, "two", "x", 2, false, 1);
+    rig_expect_nothing(w);
     rig_commit(r, SIZE_MAX);
-    rig_expect_ack(a, PACKET_PUBREC, 1);
     rig_expect_publish(w, "two", "x", 0, false, false);
+    rig_expect_connack(a, true, 0);
+    rig_expect_ack(a, PACKET_PUBREC, 1);
+    rig_expect_nothing(a);
     rig_expect_nothing(w);
 }
 

@@ -45,15 +45,15 @@ struct store_record {
      * STORE_QUEUE: records with the same number are of one message (topic, properties, payload, expiry are
      * equal), which is stored once, whichever shards put them; all of one shard within one turn. Below 2^60, never used
      * again while the broker runs. 0: a message of its own.
-     * STORE_RECEIVED: the message that came with this packet id, where its rows were put with `held`; else 0.
+     * STORE_RECEIVED: what the rows were put with as `held` that become true with this packet id; 0: none.
      */
     uint64_t message;
     /*
-     * STORE_QUEUE: the row counts for nothing after a crash until a STORE_RECEIVED with its message is on disk. So the
-     * rows of a QoS 2 publication on all shards and its packet id become true in one step: rows first, and
-     * STORE_RECEIVED when every shard has put its own.
+     * STORE_QUEUE: not 0: the row counts for nothing after a crash until a STORE_RECEIVED of that number is on disk;
+     * the same for all rows of a message. So the rows of a QoS 2 publication on all shards and its packet id become
+     * true in one step: rows first, and STORE_RECEIVED when those of all other shards are committed.
      */
-    bool held;
+    uint64_t held;
 };
 
 struct store_ops {
@@ -66,8 +66,12 @@ struct store_ops {
     bool (*full)(void *ctx);
 };
 
-/* Everything up to number is on disk (or, failed: is not and will not be; later numbers may still succeed). On the
- * shard's thread, not from inside put. */
+/*
+ * Everything up to number is on disk; or, failed: messages (STORE_QUEUE, STORE_RECEIVED) are not, and will not be,
+ * while what changes or ends stored state will be with the next good news, which comes as soon as the store works, if
+ * need be with the same number again. A failure covers all that was put on this shard until it is told. On the shard's
+ * thread, not from inside put.
+ */
 void shard_committed(struct shard *s, uint64_t number, bool failed);
 
 /* The store that keeps nothing beyond memory: it commits at the end of each turn. One context a shard. */

@@ -50,6 +50,7 @@ struct rig_store {
     uint64_t last, told, marks[4];
     unsigned turns;
     bool full;        /* says that it has more than it should */
+    bool failing;     /* the last commit failed */
     unsigned put[16]; /* records, by kind */
     struct rig_row *rows;
     size_t rows_n, rows_cap;

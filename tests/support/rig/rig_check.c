@@ -58,6 +58,15 @@ static void check_inflight(const struct session *n)
         rig_die("%u are under way, where %u may be", under_way, n->window);
 }
 
+/* Packet ids of QoS 2 publications whose rows are not committed yet, elsewhere: they are put after those. */
+static size_t not_put_yet(const struct session *n)
+{
+    size_t count = 0;
+    for (const struct exchange *e = n->exchanges_last; e != NULL; e = e->before)
+        count += e->stored && e->stage == EXCHANGE_ROWS && e->packet_id != 0;
+    return count;
+}
+
 /* What the store would bring back is what the session has. */
 static void check_stored(const struct rig_store *store, const struct session *n)
 {
@@ -65,7 +74,7 @@ static void check_stored(const struct rig_store *store, const struct session *n)
     rig_store_counts(store, n->h, &rows, &received);
     for (uint32_t i = 0; i < n->deliveries.n; i++)
         stored += ((const struct delivery *)ring_at(&n->deliveries, i))->row != 0;
-    if (stored != rows || (session_durable(n) ? n->received.n : 0) != received)
+    if (stored != rows || (session_durable(n) ? n->received.n - not_put_yet(n) : 0) != received)
         rig_die("the store has %d messages and %d packet ids for a session that has %d and %d", (int)rows,
                 (int)received, (int)stored, (int)n->received.n);
 }

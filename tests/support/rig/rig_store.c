@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * A store that commits when the test wants it. It keeps the rows of messages as a database would, and holds the core to
- * the rules of core/store.h: a row is queued once, sent and released only while it stands, and done exactly once.
+ * the rules of core/store.h: a row is queued once, sent and released only while it stands and counts, and done exactly
+ * once; held rows count when those of other shards are committed.
  */
 #include "rig_private.h"
 
@@ -12,6 +13,7 @@
 struct rig_row {
     handle session;
     uint64_t row; /* 0: a QoS 2 packet id that was received */
+    uint64_t held, number;
     uint16_t id;
     bool released;
 };
@@ -34,7 +36,24 @@ static void add(struct rig_store *s, const struct store_record *r)
         s->rows_cap = s->rows_cap > 0 ? 2 * s->rows_cap : 64;
         s->rows = rig_realloc(s->rows, s->rows_cap * sizeof(*s->rows));
     }
-    s->rows[s->rows_n++] = (struct rig_row){.session = r->session, .row = r->row, .id = r->packet_id};
+    s->rows[s->rows_n++] = (struct rig_row){
+        .session = r->session, .row = r->row, .held = r->held, .number = s->last + 1, .id = r->packet_id};
+}
+
+/* The rows that were held as this count from now on. */
+static void let_count(struct rig_store *s, unsigned shard, uint64_t held)
+{
+    const struct rig *r = container_of(s, struct rig_shard, store)->rig;
+    for (unsigned i = 0; i < r->n && held != 0; i++) {
+        const struct rig_store *of = &r->s[i].store;
+        for (size_t k = 0; k < of->rows_n; k++) {
+            if (of->rows[k].held != held)
+                continue;
+            if (i != shard && of->rows[k].number > of->told)
+                rig_die("row %d of another shard is made to count before it is committed", (int)of->rows[k].row);
+            of->rows[k].held = 0;
+        }
+    }
 }
 
 static void drop_session(struct rig_store *s, handle session)
@@ -55,6 +74,8 @@ static void note_row(struct rig_store *s, const struct store_record *r)
         *row = s->rows[--s->rows_n];
         return;
     }
+    if (row->held != 0)
+        rig_die("row %d is sent, and does not count yet", (int)r->row);
     if (r->packet_id == 0)
         rig_die("row %d has no packet id", (int)r->row);
     if (r->kind == STORE_RELEASED && (row->id != r->packet_id || row->released))
@@ -71,6 +92,8 @@ static uint64_t put(void *ctx, unsigned shard, const struct store_record *r)
         rig_die("a record of kind %d is put by a shard that doesn't own the session", (int)r->kind);
     if (r->kind == STORE_QUEUE || r->kind == STORE_RECEIVED)
         add(s, r);
+    if (r->kind == STORE_RECEIVED)
+        let_count(s, shard, r->message);
     else if (r->kind == STORE_SENT || r->kind == STORE_RELEASED || r->kind == STORE_DONE ||
              r->kind == STORE_RECEIVED_DONE)
         note_row(s, r);
@@ -131,8 +154,9 @@ bool rig_store_busy(const struct rig_store *s)
 void rig_commit_on(struct rig *r, unsigned shard, size_t n, bool fails)
 {
     struct rig_store *s = &r->s[shard].store;
-    if (s->told == s->last)
+    if (s->told == s->last && (fails || !s->failing))
         return;
+    s->failing = fails;
     s->told = s->last - s->told > n ? s->told + n : s->last;
     shard_committed(r->s[shard].shard, s->told, fails);
 }
@@ -145,7 +169,7 @@ void rig_commit(struct rig *r, size_t n)
         again = false;
         for (unsigned i = 0; i < r->n; i++) {
             const struct rig_store *s = &r->s[i].store;
-            if (s->commits != RIG_ON_DEMAND || s->told == s->last)
+            if (s->commits != RIG_ON_DEMAND || (s->told == s->last && !s->failing))
                 continue;
             rig_commit_on(r, i, n, false);
             again = n == SIZE_MAX;

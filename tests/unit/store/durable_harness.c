@@ -297,7 +297,7 @@ uint64_t put_held(struct harness *h, unsigned shard, unsigned n, uint64_t row, u
 {
     struct store_record r = row_of(shard, n, row, message, payload);
     r.qos = 2;
-    r.held = true;
+    r.held = message;
     return put(h, shard, &r);
 }
 
