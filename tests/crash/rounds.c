@@ -30,7 +30,7 @@ static struct {
     uint64_t seed;
     unsigned rounds, threads, qos, ms;
     bool power;
-} options = {.rounds = 10, .threads = 2, .qos = 1, .ms = 500};
+} options = {.rounds = 10, .threads = 2, .qos = 2, .ms = 500};
 
 static const char config[] =
     "[broker]\nthreads = %u\ndata_dir = @DIR@/data\n[log]\nlevel = warn\n"
