@@ -67,7 +67,7 @@ function(sotto_tests folder)
         endif()
         add_test(NAME ${T_PREFIX}/${short} COMMAND ${target} WORKING_DIRECTORY "${PROJECT_BINARY_DIR}")
         set_tests_properties(${T_PREFIX}/${short} PROPERTIES TIMEOUT ${T_TIMEOUT} LABELS ${T_PREFIX}
-                             ENVIRONMENT "${SOTTO_TEST_ENVIRONMENT}")
+                             ENVIRONMENT "${SOTTO_TEST_ENVIRONMENT};SOTTO_TEST_SECONDS=${T_TIMEOUT}")
     endforeach()
 endfunction()
 

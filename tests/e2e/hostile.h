@@ -8,13 +8,12 @@
 
 #include "e2e/e2e.h"
 
-#define CONNECT_TIMEOUT 4 /* s, as configured */
 #define MIB (1024L * 1024)
 
 struct world {
     struct broker b;
     struct peer *sender, *receiver; /* the ordinary pair */
-    unsigned files;                 /* open in the broker while there is nobody but the pair */
+    unsigned sockets;               /* open in the broker while there is nobody but the pair */
     uint64_t random;
 };
 
@@ -28,14 +27,17 @@ struct sample {
         (text), sizeof(text) - 1                                                                                       \
     }
 
-/* Group fixtures; *state is a struct world. */
+/* Who says nothing may do so for connect_timeout seconds. */
+struct world *world_new(unsigned connect_timeout);
+void world_free(struct world *w);
+/* Group fixtures; *state is a struct world in which nobody is disconnected for being slow. */
 int world_setup(void **state);
 int world_teardown(void **state);
 /* A number from 0 to below - 1; the same ones in every run. */
 unsigned world_draw(struct world *w, unsigned below);
 /* A fresh connection. kind: 0 plain, 1 TLS, else the unix socket. */
 struct peer *world_arrive(struct world *w, unsigned kind);
-/* The pair exchanges a message at QoS 1, in good time. */
+/* The pair exchanges a message at QoS 1, before the broker has done much else. */
 void world_beat(struct world *w);
 /* All sockets but the pair's are closed again, and the pair is well. */
 void world_expect_alone(struct world *w);
@@ -43,6 +45,3 @@ void world_expect_alone(struct world *w);
 long world_memory(const struct world *w);
 /* It has grown by no more than `most` bytes. Sanitizers keep what was freed, so there nothing is judged. */
 void world_expect_growth(const struct world *w, long before, long most, const char *who);
-/* Monotonic seconds. */
-double seconds_now(void);
-void pause_ms(unsigned ms);

@@ -257,29 +257,42 @@ static void refusals_have_no_session_present__MQTT_3_2_2_4(void **state)
 
 static void silent_client_is_disconnected_after_one_and_a_half_keep_alives__MQTT_3_1_2_24(void **state)
 {
-    struct timespec before, after;
+    /* Not earlier; that it isn't later either is shown by scenario/keepalive, with a clock of its own. */
     struct peer *p = open_peer(state);
-    clock_gettime(CLOCK_MONOTONIC, &before);
+    double before = seconds_now();
     peer_packet(p, 0x10, "<MQTT> 04 02 0001 <keep-alive>");
     peer_expect(p, "20 02 00 00");
-    peer_expect_silence(p, 1200);
     peer_expect_close(p);
-    clock_gettime(CLOCK_MONOTONIC, &after);
-    double seconds = (double)(after.tv_sec - before.tv_sec) + (double)(after.tv_nsec - before.tv_nsec) / 1e9;
-    assert_true(seconds >= 1.4 && seconds < 4.0 * patience());
+    assert_true(seconds_now() - before >= 1.4);
     peer_close(p);
+}
+
+/* False: the machine was too busy for us to ping in time. */
+static bool pings_in_time(struct peer *p)
+{
+    double last = seconds_now();
+    bool open = peer_try_exchange(p, "10 13 <MQTT> 04 02 0001 <pinging>", "20 02 0000");
+    for (int i = 0; i < 5 && open; i++) {
+        pause_ms(500);
+        double now = seconds_now();
+        open = peer_try_exchange(p, "c0 00", "d0 00");
+        last = open ? now : last;
+    }
+    if (!open && seconds_now() - last < 1.4)
+        fail_msg("closed %.1f s after a packet", seconds_now() - last);
+    return open;
 }
 
 static void pings_keep_a_client_connected__MQTT_3_12_4_1(void **state)
 {
-    struct peer *p = open_peer(state);
-    peer_packet(p, 0x10, "<MQTT> 04 02 0001 <pinging>");
-    peer_expect(p, "20 02 00 00");
-    for (int i = 0; i < 5; i++) {
-        peer_expect_silence(p, 500);
-        peer_ping(p);
+    for (struct waiting w = {0}; waiting(&w);) {
+        struct peer *p = open_peer(state);
+        bool in_time = pings_in_time(p);
+        peer_close(p);
+        if (in_time)
+            return;
     }
-    peer_disconnect(p);
+    fail_msg("this machine is too busy");
 }
 
 static void disconnect_with_reserved_bits_closes__MQTT_3_14_1_1(void **state)

@@ -83,13 +83,12 @@ static void doctor(struct broker *b, int status, const char *host, unsigned port
 static void wait_for_port(uint16_t port)
 {
     struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    for (int i = 0; i < 200; i++) {
+    for (struct waiting w = {0}; waiting(&w);) {
         int fd = socket(AF_INET, SOCK_STREAM, 0);
         int rc = connect(fd, (const struct sockaddr *)&a, sizeof a);
         close(fd);
         if (rc == 0)
             return;
-        usleep(25000);
     }
     fail_msg("nothing listens on port %u", port);
 }
@@ -207,7 +206,7 @@ static void what_does_not_answer_fails(void **state)
     char line[256];
     snprintf(line, sizeof line,
              "import socket,time; s=socket.socket(); s.setsockopt(socket.SOL_SOCKET,socket.SO_REUSEADDR,1); "
-             "s.bind((\"127.0.0.1\",%u)); s.listen(9); time.sleep(60)",
+             "s.bind((\"127.0.0.1\",%u)); s.listen(9); time.sleep(3600)",
              b->ports[FOREIGN]);
     if (program_exists("python3")) {
         program_start(&p, NULL, ARGV("python3", "-c", line));

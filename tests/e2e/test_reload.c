@@ -43,7 +43,7 @@ static void reload(struct broker *b)
         before++;
     free(log);
     kill(b->pid, SIGHUP);
-    for (unsigned i = 0; i < 500 * patience(); i++) {
+    for (struct waiting w = {0}; waiting(&w);) {
         log = broker_log(b);
         now = 0;
         for (const char *p = log; (p = strstr(p, "reload.done")) != NULL; p++)
@@ -51,7 +51,6 @@ static void reload(struct broker *b)
         free(log);
         if (now > before)
             return;
-        nanosleep(&(struct timespec){0, 20000000}, NULL);
     }
     fail_msg("no reload.done");
 }

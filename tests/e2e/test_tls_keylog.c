@@ -22,7 +22,8 @@ static void secrets_are_those_of_the_client(void **state)
 {
     static const char script[] =
         "cd $1; for v in tls1_2 tls1_3; do openssl s_client -connect 127.0.0.1:$2 -$v -keylogfile theirs </dev/null "
-        ">/dev/null 2>&1 || exit 1; done; sleep 0.3; test $(wc -l <ours) = 5 || exit 2; "
+        ">/dev/null 2>&1 || exit 1; done; until test $(wc -l <ours) -ge 5; do sleep 0.05; done; test $(wc -l <ours) = "
+        "5 || exit 2; "
         "while read -r line; do grep -qixF \"$line\" theirs || exit 3; done <ours; "
         "grep -q '^CLIENT_RANDOM ' ours && grep -q '^SERVER_TRAFFIC_SECRET_0 ' ours";
     struct broker b;

@@ -113,10 +113,9 @@ static void wait_ms(unsigned ms)
 /* Until the log has it so often. */
 static void await(const struct broker *b, const char *what, unsigned n)
 {
-    for (unsigned ms = 0; ms < 6000 * patience(); ms += 20) {
+    for (struct waiting w = {0}; waiting(&w);) {
         if (count(b, what) >= n)
             return;
-        wait_ms(20);
     }
     print_message("%s", broker_log(b));
     fail_msg("not %u times in the log: %s", n, what);
@@ -547,6 +546,8 @@ static void renewals_under_load_lose_nobody(void **state)
             files = broker_open_files(b);
             memory = resident_kib(b);
         }
+    }
+    for (struct waiting w = {0}; broker_open_files(b) > files + 1 && waiting(&w);) {
     }
     assert_true(broker_open_files(b) <= files + 1);
     if (patience() == 1 && resident_kib(b) > memory + 1024)

@@ -17,6 +17,23 @@ static void shell(const struct broker *b, const char *script)
     program_fini(&p);
 }
 
+static void configure(struct broker *b, const char *connect_timeout)
+{
+    char text[2048];
+    snprintf(text, sizeof text,
+             "[broker]\nthreads = 1\ndata_dir = @DIR@/data\n[auth]\nanonymous = on\n[limits]\n"
+             "connect_timeout = %s\n"
+             "[listener.plain]\naddress = 127.0.0.1\nport = @P0@\n"
+             "[listener.tls]\naddress = 127.0.0.1\nport = @P1@\ntls = on\n"
+             "cert = certs/server.crt\nkey = certs/server.key\n"
+             "[listener.ec]\naddress = 127.0.0.1\nport = @P2@\ntls = on\n"
+             "cert = certs/server-ec.crt\nkey = certs/server-ec.key\n"
+             "[listener.old]\naddress = 127.0.0.1\nport = @P3@\ntls = on\n"
+             "cert = certs/old.crt\nkey = certs/server.key\n",
+             connect_timeout);
+    broker_write(b, "sotto.ini", text);
+}
+
 static int setup(void **state)
 {
     struct broker *b = calloc(1, sizeof *b);
@@ -29,16 +46,7 @@ static int setup(void **state)
               "openssl x509 -req -in old.csr -CA ca.crt -CAkey ca.key -days 0 -out old.crt 2>/dev/null && sleep 2");
     else
         shell(b, "cp $1/certs/server.crt $1/certs/old.crt");
-    broker_write(b, "sotto.ini",
-                 "[broker]\nthreads = 1\ndata_dir = @DIR@/data\n[auth]\nanonymous = on\n[limits]\n"
-                 "connect_timeout = 2s\n"
-                 "[listener.plain]\naddress = 127.0.0.1\nport = @P0@\n"
-                 "[listener.tls]\naddress = 127.0.0.1\nport = @P1@\ntls = on\n"
-                 "cert = certs/server.crt\nkey = certs/server.key\n"
-                 "[listener.ec]\naddress = 127.0.0.1\nport = @P2@\ntls = on\n"
-                 "cert = certs/server-ec.crt\nkey = certs/server-ec.key\n"
-                 "[listener.old]\naddress = 127.0.0.1\nport = @P3@\ntls = on\n"
-                 "cert = certs/old.crt\nkey = certs/server.key\n");
+    configure(b, "10m");
     broker_start(b);
     return 0;
 }
@@ -59,7 +67,7 @@ static bool line_has(const char *line, size_t n, const char *const words[])
 static void expect_line(const struct broker *b, const char *const words[])
 {
     char *log = NULL;
-    for (unsigned ms = 0; ms < 6000 * patience(); ms += 50) {
+    for (struct waiting w = {0}; waiting(&w);) {
         free(log);
         log = broker_log(b);
         for (const char *line = log; *line != '\0';) {
@@ -68,7 +76,6 @@ static void expect_line(const struct broker *b, const char *const words[])
                 goto out;
             line += n + (line[n] != '\0');
         }
-        usleep(50000);
     }
     for (; *words != NULL; words++)
         print_message("missing: %s\n", *words);
@@ -278,6 +285,9 @@ static void ended_before_connect(void **state)
 
 static void it_takes_too_long(void **state)
 {
+    broker_stop(*state);
+    configure(*state, "2s");
+    broker_start(*state);
     struct peer *silent = peer_tcp(((struct broker *)*state)->ports[1]);
     struct peer *half = sends_hello(*state, 1, "half");
     struct peer *stalled = sends_hello(*state, 1, "mbedtls");
@@ -295,6 +305,9 @@ static void it_takes_too_long(void **state)
     char *log = broker_log(*state);
     assert_null(strstr(log, "reason=\"the TLS handshake was not done"));
     free(log);
+    broker_stop(*state);
+    configure(*state, "10m");
+    broker_start(*state);
 }
 
 /* What a good client leaves in the log. */

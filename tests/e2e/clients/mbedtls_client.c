@@ -86,7 +86,7 @@ static int configure(struct device *d, const struct wishes *w)
     mbedtls_ssl_conf_authmode(&d->config, MBEDTLS_SSL_VERIFY_REQUIRED);
     mbedtls_ssl_conf_ca_chain(&d->config, &d->ca, NULL);
     mbedtls_ssl_conf_rng(&d->config, mbedtls_ctr_drbg_random, &d->random);
-    mbedtls_ssl_conf_read_timeout(&d->config, 10000);
+    mbedtls_ssl_conf_read_timeout(&d->config, 0); /* none: who started this ends it */
     r = mbedtls_ssl_conf_max_frag_len(&d->config, w->fragment);
     if (r == 0)
         r = mbedtls_ssl_setup(&d->tls, &d->config);

@@ -19,7 +19,8 @@ function connect (id, options) {
     ca: caFile ? fs.readFileSync(caFile) : undefined,
     protocolVersion: 5,
     clientId: id,
-    reconnectPeriod: 0
+    reconnectPeriod: 0,
+    connectTimeout: 600000, // ms; who started this ends it
   }, options)
   const client = mqtt.connect(how)
   return new Promise((resolve, reject) => {

@@ -31,7 +31,7 @@ static void wait_for(struct conversation *c, const int *flag, int value, const c
     int late = 0;
 
     clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += 15 * patience();
+    until.tv_sec += waiting_ms() / 1000;
     pthread_mutex_lock(&c->lock);
     while (*flag < value && !c->failed && late == 0)
         late = pthread_cond_timedwait(&c->changed, &c->lock, &until);

@@ -60,7 +60,7 @@ static void publish(MQTTClient c, const char *topic, const char *text, int qos)
     assert_int_equal(r.reasonCode, MQTTREASONCODE_SUCCESS);
     MQTTResponse_free(r);
     if (qos > 0)
-        assert_int_equal(MQTTClient_waitForCompletion(c, token, (unsigned long)(10000 * patience())), 0);
+        assert_int_equal(MQTTClient_waitForCompletion(c, token, (unsigned long)waiting_ms()), 0);
     MQTTProperties_free(&m.properties);
 }
 
@@ -69,7 +69,7 @@ static void expect(MQTTClient c, const char *topic, const char *text, int sub_id
     MQTTClient_message *m = NULL;
     char *name = NULL;
     int n = 0;
-    assert_int_equal(MQTTClient_receive(c, &name, &n, &m, (unsigned long)(10000 * patience())), 0);
+    assert_int_equal(MQTTClient_receive(c, &name, &n, &m, (unsigned long)waiting_ms()), 0);
     assert_non_null(m);
     assert_string_equal(name, topic);
     assert_int_equal(m->payloadlen, (int)strlen(text));

@@ -11,14 +11,11 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-#define STEP_MS 10
-#define START_MS 15000
-#define STOP_MS 15000
+#define LOG "stderr.log"
 
 const char *sotto_bin(void)
 {
@@ -34,28 +31,26 @@ unsigned patience(void)
     return sanitizer != NULL && *sanitizer != '\0' ? 4 : 1;
 }
 
-static void pause_ms(unsigned ms)
+/*
+ * The sockets stay bound, without listening, as long as the broker's folder is there: so the system gives the ports to
+ * nobody else, neither to another test nor to the near end of some connection, before the broker starts or while it is
+ * down. They let in who says SO_REUSEADDR, as the broker does; they don't say it themselves while they are bound, or
+ * the system might give them the port of another test.
+ */
+static void hold_ports(struct broker *b)
 {
-    struct timespec t = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};
-    nanosleep(&t, NULL);
-}
-
-/* All ports are held at the same time, so that they differ. */
-static void find_ports(uint16_t ports[BROKER_PORTS])
-{
-    int fds[BROKER_PORTS];
+    int on = 1;
 
     for (int i = 0; i < BROKER_PORTS; i++) {
         struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
         socklen_t size = sizeof address;
-        fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        if (bind(fds[i], (struct sockaddr *)&address, size) != 0 ||
-            getsockname(fds[i], (struct sockaddr *)&address, &size) != 0)
+        b->held[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        if (bind(b->held[i], (struct sockaddr *)&address, size) != 0 ||
+            getsockname(b->held[i], (struct sockaddr *)&address, &size) != 0 ||
+            setsockopt(b->held[i], SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0)
             fail_msg("no free port: %s", strerror(errno));
-        ports[i] = ntohs(address.sin_port);
+        b->ports[i] = ntohs(address.sin_port);
     }
-    for (int i = 0; i < BROKER_PORTS; i++)
-        close(fds[i]);
 }
 
 void broker_init(struct broker *b)
@@ -65,7 +60,7 @@ void broker_init(struct broker *b)
     snprintf(b->dir, sizeof b->dir, "/tmp/sotto-e2e-XXXXXX");
     if (mkdtemp(b->dir) == NULL)
         fail_msg("%s: %s", b->dir, strerror(errno));
-    find_ports(b->ports);
+    hold_ports(b);
 }
 
 static const char *expand_name(struct broker *b, const char *name, char *buffer, size_t size)
@@ -75,7 +70,6 @@ static const char *expand_name(struct broker *b, const char *name, char *buffer,
         return name + 5;
     }
     if (name[0] == '@' && name[1] == 'P' && name[2] >= '0' && name[2] < '0' + BROKER_PORTS && name[3] == '@') {
-        b->used[name[2] - '0'] = true;
         snprintf(buffer, size, "%u", b->ports[name[2] - '0']);
         return name + 4;
     }
@@ -112,16 +106,7 @@ const char *broker_path(const struct broker *b, const char *name)
 
 void broker_write(struct broker *b, const char *name, const char *text)
 {
-    bool is_config = strcmp(name, "sotto.ini") == 0;
-    bool used[BROKER_PORTS];
-    memcpy(used, b->used, sizeof used);
-    if (is_config) {
-        memset(b->used, 0, sizeof b->used);
-        b->local = strstr(text, "unix:@DIR@/socket") != NULL;
-    }
     char *expanded = broker_expand(b, text);
-    if (!is_config)
-        memcpy(b->used, used, sizeof used);
     int fd = open(broker_path(b, name), O_WRONLY | O_CREAT | O_TRUNC, 0600);
     if (fd < 0 || write(fd, expanded, strlen(expanded)) != (ssize_t)strlen(expanded))
         fail_msg("%s: %s", broker_path(b, name), strerror(errno));
@@ -129,35 +114,11 @@ void broker_write(struct broker *b, const char *name, const char *text)
     free(expanded);
 }
 
-static bool accepts(uint16_t port)
-{
-    struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(port), .sin6_addr = in6addr_loopback};
-    int fd4 = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    int fd6 = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    bool connected = connect(fd4, (struct sockaddr *)&v4, sizeof v4) == 0 ||
-                     (fd6 >= 0 && connect(fd6, (struct sockaddr *)&v6, sizeof v6) == 0);
-    close(fd4);
-    if (fd6 >= 0)
-        close(fd6);
-    return connected;
-}
-
-static bool accepts_locally(const struct broker *b)
-{
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    snprintf(address.sun_path, sizeof address.sun_path, "%.90s/socket", b->dir);
-    bool connected = connect(fd, (struct sockaddr *)&address, sizeof address) == 0;
-    close(fd);
-    return connected;
-}
-
 static void run_broker(const struct broker *b, unsigned open_files)
 {
     char config[256];
     int null = open("/dev/null", O_RDWR);
-    int log = open(broker_path(b, "stderr.log"), O_WRONLY | O_CREAT | O_APPEND, 0600);
+    int log = open(broker_path(b, LOG), O_WRONLY | O_CREAT | O_APPEND, 0600);
 
     snprintf(config, sizeof config, "%s/sotto.ini", b->dir);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -175,6 +136,15 @@ static void run_broker(const struct broker *b, unsigned open_files)
     _exit(127);
 }
 
+/* It has said so since the log was that long. */
+static bool is_ready(const struct broker *b, size_t before)
+{
+    char *log = broker_log(b);
+    bool ready = strlen(log) > before && strstr(log + before, " server.ready ") != NULL;
+    free(log);
+    return ready;
+}
+
 static void fail_with_log(struct broker *b, const char *what, int status)
 {
     char *log = broker_log(b);
@@ -184,12 +154,18 @@ static void fail_with_log(struct broker *b, const char *what, int status)
     fail_msg("the broker %s (wait status %d)", what, status);
 }
 
-static void launch(struct broker *b, unsigned open_files)
+/* Returns how long the log was. */
+static size_t launch(struct broker *b, unsigned open_files)
 {
     assert_int_equal(b->pid, 0);
+    close(open(broker_path(b, LOG), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
+    char *log = broker_log(b);
+    size_t before = strlen(log);
+    free(log);
     b->pid = fork();
     if (b->pid == 0)
         run_broker(b, open_files);
+    return before;
 }
 
 void broker_launch(struct broker *b)
@@ -208,21 +184,17 @@ bool broker_ended(struct broker *b, int *status)
 void broker_start_limited(struct broker *b, unsigned open_files)
 {
     int status;
+    size_t before = launch(b, open_files);
 
-    launch(b, open_files);
-    for (unsigned ms = 0; ms < START_MS * patience(); ms += STEP_MS) {
-        bool ready = !b->local || accepts_locally(b);
+    for (struct waiting w = {0}; waiting(&w);) {
         if (waitpid(b->pid, &status, WNOHANG) == b->pid) {
             b->pid = 0;
             fail_with_log(b, "ended at its start", status);
         }
-        for (int i = 0; i < BROKER_PORTS && ready; i++)
-            ready = !b->used[i] || accepts(b->ports[i]);
-        if (ready)
+        if (is_ready(b, before))
             return;
-        pause_ms(STEP_MS);
     }
-    fail_with_log(b, "does not listen", 0);
+    fail_with_log(b, "does not get ready", 0);
 }
 
 void broker_start(struct broker *b)
@@ -236,14 +208,13 @@ void broker_stop(struct broker *b)
 
     assert_int_not_equal(b->pid, 0);
     kill(b->pid, SIGTERM);
-    for (unsigned ms = 0; ms < STOP_MS * patience(); ms += STEP_MS) {
+    for (struct waiting w = {0}; waiting(&w);) {
         if (waitpid(b->pid, &status, WNOHANG) == b->pid) {
             b->pid = 0;
             if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
                 fail_with_log(b, "did not end cleanly", status);
             return;
         }
-        pause_ms(STEP_MS);
     }
     fail_with_log(b, "did not end after SIGTERM", 0);
 }
@@ -258,7 +229,9 @@ void broker_kill(struct broker *b)
 
 char *broker_read_file(const struct broker *b, const char *name)
 {
-    const char *path = broker_path(b, name);
+    /* Not by broker_path, whose results would soon be gone: this is what waits are made of. */
+    char path[512];
+    snprintf(path, sizeof path, "%s/%s", b->dir, name);
     struct stat info;
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0 || fstat(fd, &info) != 0)
@@ -273,35 +246,63 @@ char *broker_read_file(const struct broker *b, const char *name)
 
 char *broker_log(const struct broker *b)
 {
-    return broker_read_file(b, "stderr.log");
+    return broker_read_file(b, LOG);
 }
 
 void broker_expect_log(const struct broker *b, const char *text)
 {
-    for (unsigned ms = 0; ms < 5000 * patience(); ms += STEP_MS) {
+    for (struct waiting w = {0}; waiting(&w);) {
         char *log = broker_log(b);
         bool found = strstr(log, text) != NULL;
         free(log);
         if (found)
             return;
-        pause_ms(STEP_MS);
     }
     fail_with_log((struct broker *)b, "did not log what was expected", 0);
 }
 
-unsigned broker_open_files(const struct broker *b)
+/* Its open files, or only those whose link begins so. */
+static unsigned count_files(const struct broker *b, const char *begin)
 {
-    char path[64];
+    char path[64], to[16] = "";
     unsigned count = 0;
 
     snprintf(path, sizeof path, "/proc/%d/fd", (int)b->pid);
     DIR *folder = opendir(path);
     if (folder == NULL)
         fail_msg("%s: %s", path, strerror(errno));
-    while (readdir(folder) != NULL)
-        count++;
+    for (struct dirent *e; (e = readdir(folder)) != NULL;)
+        count += readlinkat(dirfd(folder), e->d_name, to, sizeof to - 1) > 0 && strncmp(to, begin, strlen(begin)) == 0;
     closedir(folder);
-    return count - 2;
+    return count;
+}
+
+unsigned broker_open_files(const struct broker *b)
+{
+    return count_files(b, "");
+}
+
+unsigned broker_sockets(const struct broker *b)
+{
+    return count_files(b, "socket:");
+}
+
+void broker_expect_sockets(const struct broker *b, unsigned most)
+{
+    for (struct waiting w = {0}; waiting(&w);) {
+        if (broker_sockets(b) <= most)
+            return;
+    }
+    fail_msg("%u sockets are open where no more than %u should be", broker_sockets(b), most);
+}
+
+double broker_cpu(const struct broker *b)
+{
+    clockid_t clock;
+    struct timespec t;
+    if (clock_getcpuclockid(b->pid, &clock) != 0 || clock_gettime(clock, &t) != 0)
+        fail_msg("the broker's processor time is not known");
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
 void broker_fini(struct broker *b)
@@ -313,6 +314,8 @@ void broker_fini(struct broker *b)
         waitpid(b->pid, NULL, 0);
         b->pid = 0;
     }
+    for (int i = 0; i < BROKER_PORTS; i++)
+        close(b->held[i]);
     program_run(&rm, 0, NULL, ARGV("rm", "-rf", b->dir));
     program_fini(&rm);
 }

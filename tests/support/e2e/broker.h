@@ -9,22 +9,23 @@
 #define BROKER_PORTS 6
 
 /*
- * A broker under test: a fresh folder, free ports on loopback, and the process. In the text of files, and in arguments,
- * @DIR@ stands for the folder and @P0@ to @P5@ for its ports. The process is killed when the test program ends.
+ * A broker under test: a fresh folder, ports on loopback that are kept for it, and the process. In the text of files,
+ * and in arguments, @DIR@ stands for the folder and @P0@ to @P5@ for its ports. The process is killed when the test
+ * program ends.
  */
 struct broker {
     char dir[128];
     uint16_t ports[BROKER_PORTS];
-    bool used[BROKER_PORTS]; /* named in sotto.ini, so waited for at the start */
-    bool local;              /* so is the unix socket DIR/socket */
-    pid_t pid;               /* 0: not running */
+    int held[BROKER_PORTS]; /* bound to them; nobody else gets these ports meanwhile */
+    pid_t pid;              /* 0: not running */
 };
 
 /* The folder and the ports; nothing runs yet. */
 void broker_init(struct broker *b);
 /* A file in the folder, mode 0600; text with @DIR@ and @P0@... in it. sotto.ini is the configuration. */
 void broker_write(struct broker *b, const char *name, const char *text);
-/* Runs `sotto run -c DIR/sotto.ini`, and returns when all its ports accept connections. */
+/* Runs `sotto run -c DIR/sotto.ini`, and returns when it says that it is ready: all listeners accept, and the control
+ * socket, too. */
 void broker_start(struct broker *b);
 /* Only starts the process. */
 void broker_launch(struct broker *b);
@@ -32,7 +33,7 @@ void broker_launch(struct broker *b);
 bool broker_ended(struct broker *b, int *status);
 /* As broker_start, with a limit on open files for that process. */
 void broker_start_limited(struct broker *b, unsigned open_files);
-/* SIGTERM; fails unless the broker ends within some seconds with status 0. */
+/* SIGTERM; fails unless the broker ends with status 0. */
 void broker_stop(struct broker *b);
 /* SIGKILL, and waits until it is gone: as a crash would end it. */
 void broker_kill(struct broker *b);
@@ -48,6 +49,14 @@ const char *broker_path(const struct broker *b, const char *name);
 char *broker_read_file(const struct broker *b, const char *name);
 /* The broker's number of open files. */
 unsigned broker_open_files(const struct broker *b);
+unsigned broker_sockets(const struct broker *b);
+/* Waits until it has no more sockets than that. */
+void broker_expect_sockets(const struct broker *b, unsigned most);
+/*
+ * Seconds of processor time that the broker has used so far, of all its threads. What must not take long is measured by
+ * it: on a busy machine everything takes long, but nothing costs more.
+ */
+double broker_cpu(const struct broker *b);
 
 /* Replaces @DIR@ and @Pn@; malloced. */
 char *broker_expand(struct broker *b, const char *text);

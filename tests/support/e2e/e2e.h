@@ -18,3 +18,4 @@
 #include "e2e/broker.h"
 #include "e2e/peer.h"
 #include "e2e/program.h"
+#include "e2e/waiting.h"

@@ -14,7 +14,6 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define WAIT_SECONDS 10
 #define TEXT_MAX (4 * 65536 + 4096)
 
 struct peer {
@@ -88,7 +87,7 @@ static void print_bytes(const char *label, const uint8_t *data, size_t size)
 
 static struct peer *peer_new(int fd, const struct sockaddr *address, socklen_t size)
 {
-    struct timeval limit = {.tv_sec = WAIT_SECONDS * patience()};
+    struct timeval limit = {.tv_sec = waiting_ms() / 1000};
     int on = 1;
 
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
@@ -311,6 +310,24 @@ bool peer_try_packet(struct peer *p, uint8_t first, const char *format, ...)
     bool sent = try_send(p, packet, size);
     free(packet);
     return sent;
+}
+
+bool peer_try_exchange(struct peer *p, const char *send, const char *expected)
+{
+    uint8_t out[512], in[512], got[512];
+    size_t size = parse(send, out, sizeof out), wanted = parse(expected, in, sizeof in), had = 0;
+
+    if (!try_send(p, out, size))
+        return false;
+    while (had < wanted) {
+        ssize_t n = read_some(p, got + had, wanted - had);
+        if (n == 0)
+            return false;
+        if (n < 0 || memcmp(got + had, in + had, (size_t)n) != 0)
+            fail_msg("%s instead of %s", n < 0 ? "nothing came" : "other bytes came", expected);
+        had += (size_t)n;
+    }
+    return true;
 }
 
 bool peer_discard(struct peer *p)

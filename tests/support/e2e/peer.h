@@ -47,6 +47,8 @@ void peer_expect_close_after_anything(struct peer *p);
 bool peer_discard(struct peer *p);
 /* Sends as peer_packet does; false where the connection is closed. */
 __attribute__((format(printf, 3, 4))) bool peer_try_packet(struct peer *p, uint8_t first, const char *format, ...);
+/* Sends the one and expects the other; false where the connection is, or gets, closed instead. */
+bool peer_try_exchange(struct peer *p, const char *send, const char *expected);
 /* Nothing comes for some milliseconds. */
 void peer_expect_silence(struct peer *p, unsigned milliseconds);
 /* All that was sent has been read: PINGREQ, and nothing comes before its PINGRESP. Proves silence without waiting. */

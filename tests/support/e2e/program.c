@@ -6,17 +6,10 @@
 #include <signal.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #define STEP_MS 10
-#define LIMIT_MS 20000
-
-static void pause_ms(unsigned ms)
-{
-    struct timespec t = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};
-    nanosleep(&t, NULL);
-}
+#define TERM_MS 2000 /* until SIGKILL follows */
 
 bool program_exists(const char *name)
 {
@@ -65,14 +58,14 @@ static void run_child(const char *output_path, int input, const char *const argv
     _exit(127);
 }
 
-void program_start(struct program *p, const char *input, const char *const argv[])
+void program_start_open(struct program *p, const char *input, const char *const argv[])
 {
     memset(p, 0, sizeof *p);
     p->input = -1;
     snprintf(p->output_path, sizeof p->output_path, "/tmp/sotto-output-XXXXXX");
     int output = mkstemp(p->output_path);
     int ends[2];
-    if (output < 0 || pipe(ends) != 0)
+    if (output < 0 || pipe2(ends, O_CLOEXEC) != 0)
         fail_msg("no file or pipe for %s: %s", argv[0], strerror(errno));
     close(output);
     p->pid = fork();
@@ -81,7 +74,20 @@ void program_start(struct program *p, const char *input, const char *const argv[
     close(ends[0]);
     if (input != NULL && write(ends[1], input, strlen(input)) < 0)
         print_message("%s does not read its input\n", argv[0]);
-    close(ends[1]);
+    p->input = ends[1];
+}
+
+static void close_input(struct program *p)
+{
+    if (p->input >= 0)
+        close(p->input);
+    p->input = -1;
+}
+
+void program_start(struct program *p, const char *input, const char *const argv[])
+{
+    program_start_open(p, input, argv);
+    close_input(p);
 }
 
 static bool has_ended(struct program *p)
@@ -93,6 +99,7 @@ static bool has_ended(struct program *p)
     if (waitpid(p->pid, &status, WNOHANG) != p->pid)
         return false;
     p->pid = 0;
+    close_input(p);
     p->status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
     free(p->output);
     p->output = read_output(p->output_path);
@@ -101,7 +108,7 @@ static bool has_ended(struct program *p)
 
 void program_expect(struct program *p, const char *text)
 {
-    for (unsigned ms = 0; ms < LIMIT_MS * patience(); ms += STEP_MS) {
+    for (struct waiting w = {0}; waiting(&w);) {
         bool ended = has_ended(p);
         char *output = read_output(p->output_path);
         bool found = strstr(output, text) != NULL;
@@ -110,7 +117,6 @@ void program_expect(struct program *p, const char *text)
         free(output);
         if (found)
             return;
-        pause_ms(STEP_MS);
     }
     char *output = read_output(p->output_path);
     program_fini(p);
@@ -119,10 +125,9 @@ void program_expect(struct program *p, const char *text)
 
 void program_wait(struct program *p)
 {
-    for (unsigned ms = 0; ms < LIMIT_MS * patience(); ms += STEP_MS) {
+    for (struct waiting w = {0}; waiting(&w);) {
         if (has_ended(p))
             return;
-        pause_ms(STEP_MS);
     }
     char *output = read_output(p->output_path);
     program_fini(p);
@@ -133,7 +138,7 @@ void program_fini(struct program *p)
 {
     if (p->pid > 0) {
         kill(p->pid, SIGTERM);
-        for (unsigned ms = 0; ms < 2000 && !has_ended(p); ms += STEP_MS)
+        for (unsigned ms = 0; ms < TERM_MS && !has_ended(p); ms += STEP_MS)
             pause_ms(STEP_MS);
         if (p->pid > 0) {
             kill(p->pid, SIGKILL);
@@ -141,6 +146,7 @@ void program_fini(struct program *p)
             p->pid = 0;
         }
     }
+    close_input(p);
     unlink(p->output_path);
     free(p->output);
     p->output = NULL;

@@ -8,7 +8,7 @@
 struct program {
     pid_t pid;
     char output_path[64];
-    int input;    /* its standard input, or -1 */
+    int input;    /* its standard input while that is open, or -1 */
     int status;   /* exit status once it has ended; 128 + signal where that ended it */
     char *output; /* all it has written, with a NUL behind it, once it has ended */
 };
@@ -17,9 +17,11 @@ struct program {
 bool program_exists(const char *name);
 /* Starts argv (NULL at the end); input is its whole standard input, or NULL for none. */
 void program_start(struct program *p, const char *input, const char *const argv[]);
-/* Waits until it has written the text; fails the test after some seconds. */
+/* The same, but its input has no end as long as it runs: for those who leave at the end, whatever they have heard. */
+void program_start_open(struct program *p, const char *input, const char *const argv[]);
+/* Waits until it has written the text; fails the test when its time is over. */
 void program_expect(struct program *p, const char *text);
-/* Waits until it ends; kills it and fails the test after some seconds. */
+/* Waits until it ends; kills it and fails the test when its time is over. */
 void program_wait(struct program *p);
 /* Ends it with SIGTERM if it still runs, and frees what it holds. */
 void program_fini(struct program *p);
