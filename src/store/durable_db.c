@@ -8,11 +8,13 @@
  */
 #include "durable_private.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "sotto/base/file_why.h"
 #include "sotto/base/mem.h"
 
 /* Somebody may look into the database with a tool that takes a lock for a moment. */
@@ -274,6 +276,22 @@ static void make_private(const char *path)
         close(fd);
 }
 
+/* The database, or a file that SQLite keeps beside it, is somebody else's: who, and the command that mends it. */
+static bool is_closed_to_us(const char *path, char *err, size_t cap)
+{
+    static const char *const ends[] = {"", "-wal", "-shm"};
+    char file[DURABLE_TEXT], why[DURABLE_TEXT];
+    for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+        snprintf(file, sizeof(file), "%s%s", path, ends[i]);
+        if (faccessat(AT_FDCWD, file, R_OK | W_OK, AT_EACCESS) == 0 || errno == ENOENT)
+            continue;
+        file_why_folder(file, geteuid(), errno, why, sizeof(why));
+        snprintf(err, cap, "%s %s", file, why);
+        return true;
+    }
+    return false;
+}
+
 int durable_db_open(struct durable_db *db, const char *path, const char *vfs, enum durability durability, char *err,
                     size_t cap)
 {
@@ -297,7 +315,7 @@ int durable_db_open(struct durable_db *db, const char *path, const char *vfs, en
     }
     char why[DURABLE_TEXT];
     durable_db_why(db, rc, why, sizeof(why));
-    if (err[0] == '\0')
+    if (err[0] == '\0' && !is_closed_to_us(path, err, cap))
         snprintf(err, cap, "%s can't be opened: %s", path, why);
     durable_db_close(db, durable_db_damaged(rc));
     return rc;

@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <sys/file.h>
 #include <unistd.h>
@@ -23,8 +24,10 @@ static void explain(const char *dir, const char *path, int error, char *err, siz
                  dir, path);
         return;
     }
-    file_why_folder(dir, geteuid(), error, why, sizeof(why));
-    snprintf(err, cap, "data_dir %s %s", dir, why);
+    /* The file that is there may be somebody else's, in a folder that is ours. */
+    bool file = access(path, F_OK) == 0;
+    file_why_folder(file ? path : dir, geteuid(), error, why, sizeof(why));
+    snprintf(err, cap, "%s%s %s", file ? "" : "data_dir ", file ? path : dir, why);
 }
 
 int durable_lock(const char *dir, char *err, size_t cap)
