@@ -22,6 +22,7 @@
 #include "expiry.h"
 #include "loop.h"
 #include "reload_private.h"
+#include "renewal.h"
 #include "sotto/base/mem.h"
 #include "sotto/transport/tls_endings.h"
 #include "ticket_keys.h"
@@ -288,8 +289,10 @@ static void apply(struct reload *r)
     struct reload_job *job = &r->job;
     struct tls_set *set = NULL;
     bool taken = job->full && job->errors.n == 0;
-    say_lines(&job->renewed, LOG_INFO, "certificate.renewed");
-    say_lines(&job->not_renewed, LOG_WARN, "certificate.not_renewed");
+    for (size_t i = 0; i < job->renewed.n; i++)
+        renewal_report_to_log(NULL, true, job->renewed.v[i]);
+    for (size_t i = 0; i < job->not_renewed.n; i++)
+        renewal_report_to_log(NULL, false, job->not_renewed.v[i]);
     say_lines(&job->warnings, LOG_WARN, "users.warning");
     if (taken || !job->full)
         set = next_set(r);
@@ -348,7 +351,7 @@ static void begin(struct reload *r, bool full)
     r->noisy_since = 0;
     r->wants_look = false;
     r->job = (struct reload_job){.full = full,
-                                 .renew = now >= r->renew_again,
+                                 .renew = full || now >= r->renew_again,
                                  .config = in_force(r),
                                  .start = r->server->config,
                                  .common = common_of(r)};

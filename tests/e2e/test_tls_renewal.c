@@ -456,30 +456,61 @@ static void what_ends_soon_is_said_ahead(void **state)
     assert_int_equal(count(b, "tls.expiry"), 2);
 }
 
-static void its_own_certificates_are_renewed_at_the_start(void **state)
+/* certs/server.crt: of ours, for 20 days more; the first pair's files are links to it and its key. */
+static void age_certificate(const struct broker *b)
 {
-    struct broker *b = *state;
-    if (!program_exists("openssl"))
-        skip();
     shell(b,
           "cp -r $S/ours certs; cd certs; "
           "openssl req -new -key server.key -subj '/CN=Sotto broker' -out csr 2>/dev/null; "
           "printf 'subjectAltName=DNS:localhost,DNS:old.example\\n' > ext; "
           "openssl x509 -req -in csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 20 -extfile ext "
-          "-out server.crt 2>/dev/null; cp server.crt before.crt; cp server.key before.key; cp server-ec.crt "
-          "before-ec.crt; cd ..; ln -s certs/server.crt .; ln -s certs/server.key .");
-    start(b, "",
-          "[listener.own]\naddress = 127.0.0.1\nport = @P1@\ntls = on\ncert = certs/server.crt\n"
-          "key = certs/server.key\n");
-    await(b, "info certificate.renewed what=\"server.crt in ", 1);
+          "-out server.crt 2>/dev/null; cp server.key before.key; cp server-ec.crt before-ec.crt; "
+          "cd ..; ln -s certs/server.crt .; ln -s certs/server.key .");
+}
+
+static const char own[] =
+    "[listener.own]\naddress = 127.0.0.1\nport = @P1@\ntls = on\ncert = certs/server.crt\n"
+    "key = certs/server.key\n";
+
+static void expect_young(struct broker *b)
+{
     shell(b,
           "cd certs; openssl x509 -in server.crt -noout -checkend 30000000 >/dev/null; "
           "openssl x509 -in server.crt -noout -ext subjectAltName | grep -q old.example; "
           "cmp server.key before.key; cmp server-ec.crt before-ec.crt");
-    assert_int_equal(count(b, "tls.expiry"), 0);
     struct peer *p = peer_tls(b->ports[1], broker_path(b, "certs/ca.crt"), 0);
     peer_connect(p, "client", true, false);
     peer_disconnect(p);
+}
+
+static void its_own_certificates_are_renewed_at_the_start(void **state)
+{
+    struct broker *b = *state;
+    if (!program_exists("openssl"))
+        skip();
+    age_certificate(b);
+    start(b, "", own);
+    await(b, "info certificate.renewed what=\"server.crt in ", 1);
+    expect_young(b);
+    assert_int_equal(count(b, "tls.expiry"), 0);
+}
+
+static void its_own_certificates_are_renewed_while_it_runs(void **state)
+{
+    struct broker *b = *state;
+    if (!program_exists("openssl"))
+        skip();
+    age_certificate(b);
+    shell(b, "mv certs/ca.key .; echo > certs/ca.key; chmod 600 certs/ca.key");
+    start(b, "", own);
+    await(b, "warn certificate.not_renewed reason=\"the certificates in ", 1);
+    await(b, "warn tls.expiry", 1);
+    shell(b, "mv ca.key certs");
+    kill(b->pid, SIGHUP);
+    await(b, "info reload.done", 1);
+    assert_int_equal(count(b, "info certificate.renewed what=\"server.crt in "), 1);
+    assert_int_equal(count(b, "tls.renewed listener=own changed=server.crt for="), 1);
+    expect_young(b);
 }
 
 /* ---- load ---- */
@@ -604,6 +635,7 @@ int main(void)
         OWN(what_only_root_may_read_is_said_to_need_a_restart),
         OWN(what_ends_soon_is_said_ahead),
         OWN(its_own_certificates_are_renewed_at_the_start),
+        OWN(its_own_certificates_are_renewed_while_it_runs),
         OWN(renewals_under_load_lose_nobody),
         OWN(what_nothing_tells_of_is_found_within_a_minute),
     };
