@@ -66,6 +66,9 @@ static inline void sink_varint(struct sink *s, uint32_t v)
     sink_u8(s, v);
 }
 
+/* packet_encode for PUBLISH. */
+size_t publish_encode(const struct packet_publish *p, enum proto proto, uint8_t *out, size_t cap);
+
 /* ------------------------------------------------------------- properties */
 
 /* No properties: what a packet of 3.x has, and one of 5.0 that leaves the section out. */

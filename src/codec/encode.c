@@ -121,18 +121,6 @@ static const encoder encoders[16] = {
     [PACKET_DISCONNECT] = put_end,      [PACKET_AUTH] = put_end,
 };
 
-static size_t encode_publish(const struct packet_publish *p, enum proto proto, uint8_t *out, size_t cap)
-{
-    size_t head = publish_encode_head(p, proto, NULL, 0);
-
-    if (head == 0 || head + p->payload.n > cap)
-        return head == 0 ? 0 : head + p->payload.n;
-    publish_encode_head(p, proto, out, cap);
-    if (p->payload.n > 0)
-        memcpy(out + head, p->payload.p, p->payload.n);
-    return head + p->payload.n;
-}
-
 size_t packet_encode(const struct packet *p, enum proto proto, uint8_t *out, size_t cap)
 {
     struct sink count = {0};
@@ -140,7 +128,7 @@ size_t packet_encode(const struct packet *p, enum proto proto, uint8_t *out, siz
     if (proto == PROTO_NONE)
         return 0;
     if (p->type == PACKET_PUBLISH)
-        return encode_publish(&p->publish, proto, out, cap);
+        return publish_encode(&p->publish, proto, out, cap);
     encoders[p->type](&count, p, proto);
     if (count.bad || count.n > VARINT_MAX)
         return 0;

@@ -48,38 +48,6 @@ enum reason publish_decode(const struct frame *f, enum proto proto, struct packe
     return name_is_plain(topic) ? REASON_SUCCESS : check_topic(p, proto);
 }
 
-size_t publish_encode_head(const struct packet_publish *p, enum proto proto, uint8_t *out, size_t cap)
-{
-    struct sink props = {0};
-    size_t head = 2 + p->topic.n + (p->qos > 0 ? 2 : 0);
-
-    if (proto == PROTO_5) {
-        sink_props_items(&props, &p->props, PACKET_PUBLISH);
-        if (props.bad || props.n > VARINT_MAX)
-            return 0;
-        head += varint_size((uint32_t)props.n) + props.n;
-    }
-    if (p->topic.n > UINT16_MAX || p->payload.n > VARINT_MAX || head + p->payload.n > VARINT_MAX)
-        return 0;
-    uint32_t remaining = (uint32_t)(head + p->payload.n);
-    head += 1 + varint_size(remaining);
-    if (head > cap)
-        return head;
-
-    struct sink s = {.p = out};
-    sink_u8(&s, PACKET_PUBLISH << 4 | (p->dup ? 8u : 0) | (unsigned)p->qos << 1 | (p->retain ? 1u : 0));
-    sink_varint(&s, remaining);
-    sink_u16(&s, (unsigned)p->topic.n);
-    sink_bytes(&s, p->topic);
-    if (p->qos > 0)
-        sink_u16(&s, p->id);
-    if (proto == PROTO_5) {
-        sink_varint(&s, (uint32_t)props.n);
-        sink_props_items(&s, &p->props, PACKET_PUBLISH);
-    }
-    return head;
-}
-
 static size_t out_props_size(const struct publish_out *p)
 {
     size_t n = p->forward.n;
@@ -107,6 +75,44 @@ static uint8_t *put_u16(uint8_t *at, unsigned v)
     *at++ = (uint8_t)(v >> 8);
     *at++ = (uint8_t)v;
     return at;
+}
+
+/* What every PUBLISH begins with; behind it stand, in 5.0, the properties. */
+static inline uint8_t *put_start(uint8_t *at, unsigned flags, size_t remaining, struct bytes topic, uint16_t id)
+{
+    *at++ = (uint8_t)(PACKET_PUBLISH << 4 | flags);
+    at = put_varint(at, (uint32_t)remaining);
+    at = put_bytes(put_u16(at, (unsigned)topic.n), topic);
+    return (flags & 6) != 0 ? put_u16(at, id) : at;
+}
+
+size_t publish_encode(const struct packet_publish *p, enum proto proto, uint8_t *out, size_t cap)
+{
+    struct sink props = {0};
+    size_t remaining = 2 + p->topic.n + (p->qos > 0 ? 2 : 0);
+
+    if (proto == PROTO_5) {
+        sink_props_items(&props, &p->props, PACKET_PUBLISH);
+        if (props.bad || props.n > VARINT_MAX)
+            return 0;
+        remaining += varint_size((uint32_t)props.n) + props.n;
+    }
+    if (p->topic.n > UINT16_MAX || p->payload.n > VARINT_MAX || remaining + p->payload.n > VARINT_MAX)
+        return 0;
+    remaining += p->payload.n;
+    size_t size = 1 + varint_size((uint32_t)remaining) + remaining;
+    if (size > cap)
+        return size;
+    uint8_t *at =
+        put_start(out, (p->dup ? 8u : 0) | (unsigned)p->qos << 1 | (p->retain ? 1u : 0), remaining, p->topic, p->id);
+    if (proto == PROTO_5) {
+        at = put_varint(at, (uint32_t)props.n);
+        props = (struct sink){.p = at};
+        sink_props_items(&props, &p->props, PACKET_PUBLISH);
+        at += props.n;
+    }
+    put_bytes(at, p->payload);
+    return size;
 }
 
 static uint8_t *put_out_props(uint8_t *at, const struct publish_out *p, size_t n)
@@ -141,12 +147,8 @@ size_t publish_out_head(const struct publish_out *p, enum proto proto, uint8_t *
     }
     if (remaining > VARINT_MAX)
         return 0;
-    uint8_t *at = out;
-    *at++ = (uint8_t)(PACKET_PUBLISH << 4 | (p->dup ? 8u : 0) | (unsigned)p->qos << 1 | (p->retain ? 1u : 0));
-    at = put_varint(at, (uint32_t)remaining);
-    at = put_bytes(put_u16(at, (unsigned)topic.n), topic);
-    if (p->qos > 0)
-        at = put_u16(at, p->id);
+    uint8_t *at =
+        put_start(out, (p->dup ? 8u : 0) | (unsigned)p->qos << 1 | (p->retain ? 1u : 0), remaining, topic, p->id);
     if (proto == PROTO_5)
         at = put_out_props(at, p, props);
     return (size_t)(at - out);

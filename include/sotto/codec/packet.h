@@ -302,12 +302,6 @@ enum reason publish_decode(const struct frame *f, enum proto proto, struct packe
 size_t packet_encode(const struct packet *p, enum proto proto, uint8_t *out, size_t cap);
 
 /*
- * The head of a PUBLISH: everything but the payload, of which only payload.n counts. Same return as packet_encode:
- * the size of the head.
- */
-size_t publish_encode_head(const struct packet_publish *p, enum proto proto, uint8_t *out, size_t cap);
-
-/*
  * A PUBLISH on its way out of a broker, for the path of a message: what is passed on as it came is one ready section,
  * and what the broker says itself stands beside it.
  */

@@ -177,7 +177,7 @@ static void text_that_is_too_long_is_refused(void **state)
     assert_int_equal(packet_encode(&p, PROTO_311, NULL, 0), 1 + 3 + 2 + 65535);
     p.publish.topic.n++;
     assert_int_equal(packet_encode(&p, PROTO_311, NULL, 0), 0);
-    assert_int_equal(publish_encode_head(&p.publish, PROTO_5, NULL, 0), 0);
+    assert_int_equal(packet_encode(&p, PROTO_5, NULL, 0), 0);
     p.publish.topic = bytes_str("a");
     p.publish.props = (struct props){.has = (uint64_t)1 << PROP_CONTENT_TYPE, .content_type = bytes_of(big, 65536)};
     assert_int_equal(packet_encode(&p, PROTO_5, NULL, 0), 0);
@@ -193,45 +193,88 @@ static void text_that_is_too_long_is_refused(void **state)
 
 static void packet_that_is_too_large_is_refused(void **state)
 {
-    struct packet_publish p = {.topic = bytes_str("abc")};
+    struct packet p = {.type = PACKET_PUBLISH, .publish.topic = bytes_str("abc")};
+    size_t *n = &p.publish.payload.n;
 
     (void)state;
-    p.payload.n = 268435455 - 5;
-    assert_int_equal(publish_encode_head(&p, PROTO_311, NULL, 0), 1 + 4 + 5);
-    p.payload.n++;
-    assert_int_equal(publish_encode_head(&p, PROTO_311, NULL, 0), 0);
-    p.payload.n = SIZE_MAX;
-    assert_int_equal(publish_encode_head(&p, PROTO_311, NULL, 0), 0);
-    p.payload.n = 268435455 - 6;
-    assert_int_equal(publish_encode_head(&p, PROTO_5, NULL, 0), 1 + 4 + 6);
-    p.payload.n++;
-    assert_int_equal(publish_encode_head(&p, PROTO_5, NULL, 0), 0);
+    *n = 268435455 - 5;
+    assert_int_equal(packet_encode(&p, PROTO_311, NULL, 0), 1 + 4 + 5 + *n);
+    ++*n;
+    assert_int_equal(packet_encode(&p, PROTO_311, NULL, 0), 0);
+    *n = SIZE_MAX;
+    assert_int_equal(packet_encode(&p, PROTO_311, NULL, 0), 0);
+    *n = 268435455 - 6;
+    assert_int_equal(packet_encode(&p, PROTO_5, NULL, 0), 1 + 4 + 6 + *n);
+    ++*n;
+    assert_int_equal(packet_encode(&p, PROTO_5, NULL, 0), 0);
 }
 
+/* What the broker sends: the head by the short way, and the payload, are the packet. */
 static void head_and_payload_make_the_packet(void **state)
 {
     static const enum proto protos[] = {PROTO_31, PROTO_311, PROTO_5};
+    uint8_t raw[100], whole[400], got[400], payload[200] = {1, 2, 3};
+    struct bytes forward = bytes_of(raw, vector_bytes("26 <a><b> 26 <c><d>", raw));
 
     (void)state;
-    for (size_t i = 0; i < 3; i++) {
+    for (unsigned i = 0; i < 3 * 16 * 3; i++) {
+        static const size_t sizes[] = {0, 100, sizeof payload};
+        unsigned flags = i / 3 % 16, qos = flags >> 1 & 3;
         struct packet p = {.type = PACKET_PUBLISH};
-        uint8_t whole[400], head[400];
-        uint8_t payload[200] = {1, 2, 3};
-        p.publish.topic = bytes_str("home/kitchen");
-        p.publish.payload = bytes_of(payload, sizeof payload);
-        p.publish.qos = 2;
-        p.publish.id = 4711;
-        p.publish.dup = true;
-        p.publish.props = some_props();
-        size_t n = packet_encode(&p, protos[i], whole, sizeof whole);
-        size_t head_n = publish_encode_head(&p.publish, protos[i], head, sizeof head);
-        assert_int_equal(head_n + sizeof payload, n);
-        assert_memory_equal(head, whole, head_n);
-        assert_memory_equal(whole + head_n, payload, sizeof payload);
-        memset(head, 0xee, sizeof head);
-        assert_int_equal(publish_encode_head(&p.publish, protos[i], head, head_n - 1), head_n);
-        assert_int_equal(head[0], 0xee);
+        p.publish = (struct packet_publish){.topic = bytes_str("home/kitchen"),
+                                            .payload = bytes_of(payload, sizes[i % 3]),
+                                            .id = qos > 0 ? 4711 : 0,
+                                            .qos = (uint8_t)qos,
+                                            .retain = (flags & 1) != 0,
+                                            .dup = (flags & 8) != 0,
+                                            .props = {.has = (uint64_t)1 << PROP_USER_PROPERTY, .raw = forward}};
+        const struct publish_out o = {.topic = p.publish.topic,
+                                      .forward = forward,
+                                      .payload_n = p.publish.payload.n,
+                                      .id = p.publish.id,
+                                      .qos = p.publish.qos,
+                                      .retain = p.publish.retain,
+                                      .dup = p.publish.dup};
+        if (qos == 3)
+            continue;
+        size_t n = packet_encode(&p, protos[i / 48], whole, sizeof whole);
+        size_t head_n = publish_out_head(&o, protos[i / 48], got);
+        assert_int_equal(head_n + o.payload_n, n);
+        memcpy(got + head_n, payload, o.payload_n);
+        assert_memory_equal(got, whole, n);
+        memset(got, 0xee, sizeof got);
+        assert_int_equal(packet_encode(&p, protos[i / 48], got, n - 1), n);
+        assert_int_equal(got[0], 0xee);
     }
+}
+
+/* What the broker says itself stands beside what it passes on. */
+static void properties_of_the_broker_stand_beside_the_others(void **state)
+{
+    uint8_t raw[100], got[400];
+    struct publish_out o = {.topic = bytes_str("t"),
+                            .forward = bytes_of(raw, vector_bytes("26 <a><b>", raw)),
+                            .sub_id = 300,
+                            .has_expiry = true,
+                            .expiry = 60,
+                            .alias = 5,
+                            .alias_known = true};
+    struct frame f;
+    struct packet_publish p;
+    enum reason why;
+
+    (void)state;
+    size_t n = publish_out_head(&o, PROTO_5, got);
+    assert_int_equal(frame_parse(bytes_of(got, n), n, PROTO_5, &f, &why), FRAME_WHOLE);
+    assert_int_equal(publish_decode(&f, PROTO_5, &p), REASON_SUCCESS);
+    assert_int_equal(p.topic.n, 0);
+    assert_int_equal(p.props.topic_alias, 5);
+    assert_int_equal(p.props.message_expiry, 60);
+    assert_int_equal(p.props.sub_id, 300);
+    assert_int_equal(p.props.user_count, 1);
+    o.payload_n = SIZE_MAX / 2;
+    assert_int_equal(publish_out_head(&o, PROTO_5, got), 0);
+    assert_int_equal(publish_out_head(&o, PROTO_311, got), 0);
 }
 
 /* The short ways of PUBLISH in 3.x say what the general ones say: written whole, and taken apart again. */
@@ -327,6 +370,7 @@ int main(void)
         cmocka_unit_test(text_that_is_too_long_is_refused),
         cmocka_unit_test(packet_that_is_too_large_is_refused),
         cmocka_unit_test(head_and_payload_make_the_packet),
+        cmocka_unit_test(properties_of_the_broker_stand_beside_the_others),
         cmocka_unit_test(short_publish_is_as_the_long_one),
         cmocka_unit_test(filters_are_walked_as_they_were_written),
         cmocka_unit_test(connect_that_fails_tells_what_is_known_of_its_version),
