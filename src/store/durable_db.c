@@ -184,7 +184,7 @@ static int set_up(struct durable_db *db, enum durability durability)
 {
     static const char always[] =
         "PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 0; PRAGMA journal_size_limit = 16777216;"
-        " PRAGMA secure_delete = FAST; PRAGMA cache_size = -8192; PRAGMA temp_store = MEMORY;"
+        " PRAGMA secure_delete = FAST; PRAGMA cache_size = -1024; PRAGMA temp_store = MEMORY;"
         " PRAGMA trusted_schema = OFF;";
     int64_t pages = 0;
     int rc = durable_db_number(db, "PRAGMA page_count", 0, &pages);
@@ -319,6 +319,12 @@ int durable_db_open(struct durable_db *db, const char *path, const char *vfs, en
         snprintf(err, cap, "%s can't be opened: %s", path, why);
     durable_db_close(db, durable_db_damaged(rc));
     return rc;
+}
+
+void durable_db_settle_in(struct durable_db *db)
+{
+    if (db->c != NULL)
+        durable_db_exec(db, "PRAGMA cache_size = -8192");
 }
 
 int durable_db_verify(struct durable_db *db, char *err, size_t cap)

@@ -89,6 +89,8 @@ bool durable_db_damaged(int rc);
 void durable_db_close(struct durable_db *db, bool keep);
 /* Runs a prepared statement to its end and resets it. SQLITE_OK or the error. */
 int durable_db_run(struct durable_db *db, enum durable_statement s);
+/* More memory for pages than looking over and restoring want, which see each page once: for the work that follows. */
+void durable_db_settle_in(struct durable_db *db);
 int durable_db_exec(struct durable_db *db, const char *sql);
 /* One number of a query without parameters, `otherwise` when it has no row. */
 int durable_db_number(struct durable_db *db, const char *sql, int64_t otherwise, int64_t *out);
@@ -155,7 +157,9 @@ struct durable_report {
     bool failed;
 };
 
-struct durable_id {
+/* The number of the session that a slot has, and which of the slot's sessions it is. There is one for each session, so
+ * without holes. */
+struct __attribute__((packed)) durable_id {
     uint32_t generation;
     uint64_t id;
 };
@@ -232,6 +236,7 @@ struct durable {
     /* The store thread's: */
     struct list kept; /* entries of failed batches that have to be written some time */
     uint64_t attempt;
+    uint64_t batches, records;                  /* that were written */
     msec retry_at, failing_since, told_failing; /* failing_since MSEC_NEVER: all is well */
     msec retry_after;                           /* the next pause */
     msec stamped, chores_at, told_checkpoint;
