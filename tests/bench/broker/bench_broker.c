@@ -8,6 +8,7 @@
 #include "flow.h"
 #include "hands.h"
 #include "idle.h"
+#include "kept.h"
 #include "options.h"
 #include "report.h"
 #include "tls.h"
@@ -21,7 +22,7 @@ int main(int count, char **words)
     report_text(&report, "mode", options.mode_name);
     report_text(&report, "mqtt", options.pub_v5 ? "5.0" : "3.1.1");
     report_text(&report, "tls", options.cafile ? tls_library() : "off");
-    if (options.mode != MODE_IDLE && options.mode != MODE_HANDS) {
+    if (options.mode < MODE_IDLE) {
         report_text(&report, "sub_mqtt", options.sub_v5 ? "5.0" : "3.1.1");
         report_bool(&report, "pub_alias", options.pub_alias);
         report_bool(&report, "sub_alias", options.sub_alias);
@@ -32,6 +33,7 @@ int main(int count, char **words)
     }
     bool good = options.mode == MODE_IDLE    ? idle_run(&options, &report)
                 : options.mode == MODE_HANDS ? hands_run(&options, &report)
+                : options.mode >= MODE_KEPT  ? kept_run(&options, &report)
                                              : flow_run(&options, &report);
     report_bool(&report, "ok", good);
     report_print(&report);

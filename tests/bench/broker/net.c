@@ -178,6 +178,7 @@ static void send_connect(struct net_conn *conn)
                                    .user = settings->user,
                                    .password = settings->password,
                                    .v5 = conn->handler->v5,
+                                   .kept = conn->handler->kept,
                                    .receive_max = conn->handler->receive_max,
                                    .alias_max = conn->handler->alias_max};
     net_send(conn, packet, packet_connect(packet, &client));

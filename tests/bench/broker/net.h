@@ -21,6 +21,7 @@ struct net_conn;
 struct net_handler {
     char kind; /* part of the client id: PREFIX-<kind><index> */
     bool v5;
+    bool kept;                       /* 3.1.1: sessions outlive their connections */
     uint16_t receive_max, alias_max; /* 5.0: what the client offers; 0: not said */
     void (*packet)(struct net_conn *conn, const struct packet_frame *frame);
     void (*writable)(struct net_conn *conn); /* what waited has been sent; may be NULL */

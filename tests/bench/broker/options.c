@@ -60,7 +60,8 @@ static const struct option_row rows[] = {
 #define ROWS (sizeof rows / sizeof rows[0])
 
 static const char *const modes[] = {
-    [MODE_IN] = "in", [MODE_OUT] = "out", [MODE_PAIRS] = "pairs", [MODE_IDLE] = "idle", [MODE_HANDS] = "hands"};
+    [MODE_IN] = "in",       [MODE_OUT] = "out",   [MODE_PAIRS] = "pairs", [MODE_IDLE] = "idle",
+    [MODE_HANDS] = "hands", [MODE_KEPT] = "kept", [MODE_AWAY] = "away",   [MODE_DRAIN] = "drain"};
 
 static void print_row(const struct option_row *row)
 {
@@ -78,7 +79,10 @@ static void usage(void)
         "  out     one publisher to many subscribers\n"
         "  pairs   publisher i to subscriber i\n"
         "  idle    connections that do nothing: memory of the broker per connection\n"
-        "  hands   clients that come and go: TLS handshake, CONNECT, CONNACK, DISCONNECT\n");
+        "  hands   clients that come and go: TLS handshake, CONNECT, CONNACK, DISCONNECT\n"
+        "  kept    as pairs at QoS 1, subscribers with kept sessions: time from PUBLISH to PUBACK\n"
+        "  away    the same, and the subscribers are not there\n"
+        "  drain   one publisher to many subscribers that are away, at QoS 1; then they come, all at once\n");
     for (size_t i = 0; i < ROWS; i++)
         print_row(&rows[i]);
     puts("\nexit status: 0 good, 1 a check did not hold, 2 wrong arguments, 3 no connection or no progress");
@@ -125,7 +129,7 @@ static void set_mode(struct options *options, const char *name)
             options->mode_name = modes[i];
             return;
         }
-    fail(FAIL_USAGE, "%s: the mode is in, out, pairs, idle or hands; see --help", name);
+    fail(FAIL_USAGE, "%s: the mode is in, out, pairs, idle, hands, kept, away or drain; see --help", name);
 }
 
 /* 10,000 deliveries or 16 MiB keep every broker busy and none needs to drop; a fan-out needs some for each subscriber.
@@ -190,8 +194,13 @@ static void check_all(struct options *options)
         fail(FAIL_USAGE, "%s: --pid is needed, for the broker's memory and CPU time", options->mode_name);
     if (options->resume && (options->mode != MODE_HANDS || !options->cafile))
         fail(FAIL_USAGE, "--resume belongs to hands with --tls");
-    if (options->mode == MODE_PAIRS && options->pubs != options->subs)
-        fail(FAIL_USAGE, "pairs: as many publishers as subscribers (%ld and %ld)", options->pubs, options->subs);
+    if (options->mode >= MODE_KEPT && options->pub_v5)
+        fail(FAIL_USAGE, "%s: in MQTT 3.1.1 only", options->mode_name);
+    if (options->mode == MODE_DRAIN && options->pubs != 1)
+        fail(FAIL_USAGE, "drain: one publisher");
+    if ((options->mode == MODE_PAIRS || options->mode == MODE_KEPT) && options->pubs != options->subs)
+        fail(FAIL_USAGE, "%s: as many publishers as subscribers (%ld and %ld)", options->mode_name, options->pubs,
+             options->subs);
 }
 
 void options_read(struct options *options, int count, char **words)
@@ -211,11 +220,16 @@ void options_read(struct options *options, int count, char **words)
         set_option(options, row, words[i]);
     }
     if (!options->pubs)
-        options->pubs = options->mode == MODE_OUT                      ? 1
-                        : options->mode == MODE_PAIRS && options->subs ? options->subs
-                                                                       : 100;
+        options->pubs = options->mode == MODE_OUT || options->mode == MODE_DRAIN ? 1
+                        : options->mode == MODE_PAIRS && options->subs           ? options->subs
+                                                                                 : 100;
     if (!options->subs)
-        options->subs = options->mode == MODE_IN ? 1 : options->mode == MODE_OUT ? 500 : options->pubs;
+        options->subs = options->mode == MODE_IN      ? 1
+                        : options->mode == MODE_OUT   ? 500
+                        : options->mode == MODE_DRAIN ? 1000
+                                                      : options->pubs;
+    if (options->mode == MODE_DRAIN && !options->messages)
+        options->messages = 1000;
     set_versions(options);
     set_tls_version(options);
     check_all(options);

@@ -4,7 +4,7 @@
 
 #include <stdbool.h>
 
-enum options_mode { MODE_IN, MODE_OUT, MODE_PAIRS, MODE_IDLE, MODE_HANDS };
+enum options_mode { MODE_IN, MODE_OUT, MODE_PAIRS, MODE_IDLE, MODE_HANDS, MODE_KEPT, MODE_AWAY, MODE_DRAIN };
 
 /* The command line; numbers are long so that one table reads them all. */
 struct options {

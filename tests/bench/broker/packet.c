@@ -46,7 +46,7 @@ size_t packet_connect(uint8_t *out, const struct packet_client *c)
     uint8_t *at = put_head(out, 0x10, length);
     at = put_text(at, "MQTT");
     *at++ = c->v5 ? 5 : 4;
-    *at++ = (uint8_t)(2 | (c->user ? 0x80 : 0) | (c->password ? 0x40 : 0));
+    *at++ = (uint8_t)((c->kept ? 0 : 2) | (c->user ? 0x80 : 0) | (c->password ? 0x40 : 0));
     at = put_u16(at, PACKET_KEEPALIVE);
     if (c->v5) {
         *at++ = (uint8_t)props;

@@ -38,6 +38,7 @@ struct packet_frame {
 struct packet_client {
     const char *id, *user, *password; /* NULL: no user, no password */
     bool v5;
+    bool kept;            /* 3.1.1: the session outlives the connection */
     uint16_t receive_max; /* 5.0: 0: not said */
     uint16_t alias_max;   /* 5.0: 0: not said */
 };
