@@ -10,9 +10,10 @@
  *
  * Clients do what the standard asks of clients: they send again, in order and with DUP, what was not acknowledged.
  */
+#include "rig/rig_walk.h"
 #include "scenario.h"
 
-enum { CLIENTS = 6, MOST_OPEN = 12, STEPS = 6000, MOST_NUMBERS = 6000 };
+enum { CLIENTS = RIG_WALKERS, MOST_OPEN = 12, STEPS = 6000, MOST_NUMBERS = 6000 };
 
 struct sent {
     unsigned number;
@@ -44,17 +45,6 @@ struct model {
     bool settle; /* no more trouble: everybody answers everything */
 };
 
-static unsigned roll(struct model *m, unsigned n)
-{
-    return (unsigned)(rig_random(&m->seed) >> 20) % n;
-}
-
-static const char *id_of(unsigned i)
-{
-    static const char *const ids[CLIENTS] = {"ann", "bob", "cid", "dan", "eve", "fay"};
-    return ids[i];
-}
-
 static void send_one(struct client_model *c, const struct sent *s, bool dup)
 {
     char topic[16], payload[16];
@@ -70,7 +60,7 @@ static void send_one(struct client_model *c, const struct sent *s, bool dup)
 
 static void publish(struct model *m, struct client_model *c)
 {
-    uint8_t qos = (uint8_t)roll(m, 3);
+    uint8_t qos = (uint8_t)rig_roll(&m->seed, 3);
     if (!c->up || (qos > 0 && c->open_n == MOST_OPEN))
         return;
     struct sent s = {.number = c->next[qos]++, .qos = qos};
@@ -84,15 +74,15 @@ static void publish(struct model *m, struct client_model *c)
 static void connect(struct model *m, struct client_model *c)
 {
     c->up = false;
-    int at = 1 + (int)roll(m, m->r->n);
+    int at = 1 + (int)rig_roll(&m->seed, m->r->n);
     struct props props = {.has = RIG_HAS(SESSION_EXPIRY), .session_expiry = RIG_FOREVER};
     if (m->r->proto == PROTO_5) { /* each connection with terms of its own */
         props.has |= RIG_HAS(RECEIVE_MAXIMUM) | RIG_HAS(TOPIC_ALIAS_MAXIMUM);
-        props.receive_maximum = (uint16_t)(1 + roll(m, 30));
-        props.topic_alias_maximum = (uint16_t)roll(m, 6);
+        props.receive_maximum = (uint16_t)(1 + rig_roll(&m->seed, 30));
+        props.topic_alias_maximum = (uint16_t)rig_roll(&m->seed, 6);
     }
-    c->peer = rig_start(m->r, &(struct rig_connect){.id = id_of(c->index), .at = at, .props = &props});
-    c->peer->chunk = roll(m, 3) == 0 ? 1 + roll(m, 40) : 0;
+    c->peer = rig_start(m->r, &(struct rig_connect){.id = rig_walker(c->index), .at = at, .props = &props});
+    c->peer->chunk = rig_roll(&m->seed, 3) == 0 ? 1 + rig_roll(&m->seed, 40) : 0;
 }
 
 static void on_connack(struct model *m, struct client_model *c, const struct packet *p)
@@ -193,7 +183,7 @@ static void on_ack(struct client_model *c, const struct packet *p)
 
 static void acknowledge(struct model *m, struct client_model *c)
 {
-    while (c->up && c->unacked_n > 0 && (m->settle || roll(m, 4) > 0)) {
+    while (c->up && c->unacked_n > 0 && (m->settle || rig_roll(&m->seed, 4) > 0)) {
         rig_send_ack(c->peer, PACKET_PUBACK, c->unacked[0]);
         memmove(c->unacked, c->unacked + 1, --c->unacked_n * sizeof(c->unacked[0]));
     }
@@ -202,7 +192,7 @@ static void acknowledge(struct model *m, struct client_model *c)
 static void listen(struct model *m, struct client_model *c)
 {
     struct packet p;
-    for (unsigned most = m->settle ? 10000 : roll(m, 30); most > 0 && rig_poll(c->peer, &p); most--) {
+    for (unsigned most = m->settle ? 10000 : rig_roll(&m->seed, 30); most > 0 && rig_poll(c->peer, &p); most--) {
         m->heard++;
         if (p.type == PACKET_CONNACK)
             on_connack(m, c, &p);
@@ -216,7 +206,7 @@ static void listen(struct model *m, struct client_model *c)
 
 static void trouble(struct model *m, struct client_model *c)
 {
-    switch (roll(m, 6)) {
+    switch (rig_roll(&m->seed, 6)) {
     case 0:
         c->peer->dropped = true;
         c->up = false;
@@ -225,21 +215,21 @@ static void trouble(struct model *m, struct client_model *c)
         connect(m, c); /* takes over */
         break;
     case 2:
-        rig_commit_on(m->r, roll(m, m->r->n), SIZE_MAX, true);
+        rig_commit_on(m->r, rig_roll(&m->seed, m->r->n), SIZE_MAX, true);
         break;
     case 3:
         c->peer->stalled = !c->peer->stalled;
         c->peer->woken = true;
         break;
     default:
-        m->r->now += roll(m, 1000);
+        m->r->now += rig_roll(&m->seed, 1000);
     }
 }
 
 static void step(struct model *m)
 {
-    struct client_model *c = &m->c[roll(m, CLIENTS)];
-    switch (roll(m, 8)) {
+    struct client_model *c = &m->c[rig_roll(&m->seed, CLIENTS)];
+    switch (rig_roll(&m->seed, 8)) {
     case 0:
     case 1:
         publish(m, c);
@@ -249,14 +239,14 @@ static void step(struct model *m)
         listen(m, c);
         break;
     case 4:
-        rig_commit_on(m->r, roll(m, m->r->n), 1 + roll(m, 20), false);
+        rig_commit_on(m->r, rig_roll(&m->seed, m->r->n), 1 + rig_roll(&m->seed, 20), false);
         break;
     case 5:
-        if (roll(m, 12) == 0)
+        if (rig_roll(&m->seed, 12) == 0)
             trouble(m, c);
         break;
     default:
-        rig_turn(m->r, roll(m, m->r->n));
+        rig_turn(m->r, rig_roll(&m->seed, m->r->n));
     }
     if (c->peer->client == NULL)
         connect(m, c);
@@ -315,41 +305,30 @@ static void judge(struct model *m)
     assert_true(m->delivered > STEPS / 4 && m->resumed > CLIENTS);
 }
 
-static void wide(struct limits *l)
+static void walk(void *model, struct rig *r, uint64_t seed)
 {
-    l->max_queued_messages = 1000000;
-    l->max_queued_bytes = 1u << 30;
+    struct model *m = model;
+    begin(m, r, seed);
+    for (unsigned i = 0; i < STEPS; i++)
+        step(m);
+    settle(m);
+    judge(m);
+    for (unsigned i = 0; i < CLIENTS; i++)
+        rig_end_session(r, m->c[i].peer, rig_walker(i));
 }
 
 static void nothing_is_lost_doubled_or_reordered(void **state)
 {
-    struct rig *r = *state;
     struct model *m = calloc(1, sizeof(*m));
-    const char *from = getenv("SOTTO_RIG_SEED"), *count = getenv("SOTTO_RIG_SEEDS");
-    uint64_t first = from != NULL ? strtoull(from, NULL, 0) : 1;
-    for (uint64_t seed = first; seed < first + (count != NULL ? strtoull(count, NULL, 0) : 1); seed++) {
-        if (count != NULL)
-            fprintf(stderr, "seed %llu\n", (unsigned long long)seed);
-        begin(m, r, seed);
-        for (unsigned i = 0; i < STEPS; i++)
-            step(m);
-        settle(m);
-        judge(m);
-        for (unsigned i = 0; i < CLIENTS; i++) {
-            rig_drop(m->c[i].peer);
-            struct peer *last = rig_start(r, &(struct rig_connect){.id = id_of(i), .clean = true});
-            rig_commit(r, SIZE_MAX);
-            rig_drop(last);
-        }
-    }
+    rig_walk(&(struct rig_walk){*state, m, walk});
     free(m);
 }
 
 int main(void)
 {
     static const struct rig_test tests[] = {
-        RIG_TEST_LIMITS(nothing_is_lost_doubled_or_reordered, RIG_MANUAL, wide),
-        RIG_TEST_LIMITS(nothing_is_lost_doubled_or_reordered, RIG_HEAVY, wide),
+        RIG_TEST_LIMITS(nothing_is_lost_doubled_or_reordered, RIG_MANUAL, rig_wide),
+        RIG_TEST_LIMITS(nothing_is_lost_doubled_or_reordered, RIG_HEAVY, rig_wide),
     };
     return RIG_MAIN(tests);
 }

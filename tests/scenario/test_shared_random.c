@@ -8,9 +8,10 @@
  *           none is
  *   QoS 2   no message is seen by two members, or twice by one
  */
+#include "rig/rig_walk.h"
 #include "scenario.h"
 
-enum { CLIENTS = 6, KEPT = 2, GROUPS = 2, MESSAGES = 4000, UNACKED = 256 };
+enum { CLIENTS = RIG_WALKERS, STEPS = 8000, KEPT = 2, GROUPS = 2, MESSAGES = 4000, UNACKED = 256 };
 
 struct unacked {
     uint16_t id;
@@ -38,11 +39,6 @@ struct model {
     bool only_1;
 };
 
-static unsigned roll(struct model *m, unsigned n)
-{
-    return (unsigned)(rig_random(&m->seed) >> 20) % n;
-}
-
 static const char *filter(unsigned group, bool with_qos)
 {
     static const char *const filters[GROUPS][2] = {{"$share/g/t/0", "$share/g/t/0:2"},
@@ -55,14 +51,15 @@ static const char *filter(unsigned group, bool with_qos)
 static void publish(struct model *m)
 {
     char payload[16];
-    unsigned who = roll(m, 2);
-    uint8_t qos = m->only_1 ? 1 : (uint8_t)(1 + roll(m, 2));
+    unsigned who = rig_roll(&m->seed, 2);
+    uint8_t qos = m->only_1 ? 1 : (uint8_t)(1 + rig_roll(&m->seed, 2));
     if (m->n == MESSAGES)
         return;
     snprintf(payload, sizeof(payload), "%u", m->n);
     m->qos[m->n++] = qos;
     m->next_id[who] = m->next_id[who] == UINT16_MAX ? 1 : (uint16_t)(m->next_id[who] + 1);
-    rig_send_publish(m->publisher[who], roll(m, GROUPS) == 0 ? "t/0" : "t/1", payload, qos, false, m->next_id[who]);
+    rig_send_publish(m->publisher[who], rig_roll(&m->seed, GROUPS) == 0 ? "t/0" : "t/1", payload, qos, false,
+                     m->next_id[who]);
 }
 
 static void hear_answers(struct model *m)
@@ -81,21 +78,22 @@ static void hear_answers(struct model *m)
 
 static void connect(struct model *m, struct member *c)
 {
-    bool clean = !c->kept && roll(m, 2) == 0;
+    bool clean = !c->kept && rig_roll(&m->seed, 2) == 0;
     struct props brief = {.has = RIG_HAS(SESSION_EXPIRY) | RIG_HAS(RECEIVE_MAXIMUM),
                           .session_expiry = 20,
                           .receive_maximum = (uint16_t)m->r->limits.max_inflight};
     c->up = false;
     c->unacked_n = 0;
-    c->peer = rig_start(m->r, &(struct rig_connect){.id = c->id,
-                                                    .clean = clean,
-                                                    .at = 1 + (int)roll(m, m->r->n),
-                                                    .props = !c->kept && !clean && roll(m, 2) == 0 ? &brief : NULL});
+    c->peer = rig_start(
+        m->r, &(struct rig_connect){.id = c->id,
+                                    .clean = clean,
+                                    .at = 1 + (int)rig_roll(&m->seed, m->r->n),
+                                    .props = !c->kept && !clean && rig_roll(&m->seed, 2) == 0 ? &brief : NULL});
 }
 
 static void subscribe(struct model *m, struct member *c, unsigned group)
 {
-    c->in[group] = c->kept || !c->in[group] || roll(m, 4) == 0;
+    c->in[group] = c->kept || !c->in[group] || rig_roll(&m->seed, 4) == 0;
     if (c->in[group])
         rig_send_subscribe(c->peer, 1, filter(group, true));
     else
@@ -169,7 +167,7 @@ static bool arrives(struct model *m, struct member *c)
 static void acknowledge(struct model *m, struct member *c, unsigned most)
 {
     for (; c->up && c->unacked_n > 0 && most > 0; most--) {
-        unsigned i = roll(m, 4) == 0 ? roll(m, c->unacked_n) : 0;
+        unsigned i = rig_roll(&m->seed, 4) == 0 ? rig_roll(&m->seed, c->unacked_n) : 0;
         struct unacked u = c->unacked[i];
         if (c->peer->client == NULL || !arrives(m, c))
             return;
@@ -184,7 +182,7 @@ static void acknowledge(struct model *m, struct member *c, unsigned most)
 
 static void trouble(struct model *m, struct member *c)
 {
-    switch (roll(m, 6)) {
+    switch (rig_roll(&m->seed, 6)) {
     case 0:
         c->peer->dropped = true;
         c->up = false;
@@ -202,11 +200,11 @@ static void trouble(struct model *m, struct member *c)
         c->peer->woken = true;
         break;
     case 4:
-        m->r->now += roll(m, 15000);
+        m->r->now += rig_roll(&m->seed, 15000);
         break;
     default:
         if (c->up)
-            subscribe(m, c, roll(m, GROUPS));
+            subscribe(m, c, rig_roll(&m->seed, GROUPS));
     }
 }
 
@@ -214,41 +212,40 @@ static void trouble(struct model *m, struct member *c)
 
 static void step(struct model *m)
 {
-    struct member *c = &m->m[roll(m, CLIENTS)];
-    switch (roll(m, 8)) {
+    struct member *c = &m->m[rig_roll(&m->seed, CLIENTS)];
+    switch (rig_roll(&m->seed, 8)) {
     case 0:
     case 1:
         publish(m);
         break;
     case 2:
-        listen(m, c, roll(m, 20));
+        listen(m, c, rig_roll(&m->seed, 20));
         break;
     case 3:
-        acknowledge(m, c, roll(m, 6));
+        acknowledge(m, c, rig_roll(&m->seed, 6));
         break;
     case 4:
-        rig_commit_on(m->r, roll(m, m->r->n), 1 + roll(m, 20), false);
+        rig_commit_on(m->r, rig_roll(&m->seed, m->r->n), 1 + rig_roll(&m->seed, 20), false);
         hear_answers(m);
         break;
     case 5:
-        if (roll(m, 5) == 0)
+        if (rig_roll(&m->seed, 5) == 0)
             trouble(m, c);
         break;
     default:
-        rig_turn(m->r, roll(m, m->r->n));
+        rig_turn(m->r, rig_roll(&m->seed, m->r->n));
     }
-    if (c->peer->client == NULL && roll(m, 6) == 0)
+    if (c->peer->client == NULL && rig_roll(&m->seed, 6) == 0)
         connect(m, c);
 }
 
 static void begin(struct model *m, struct rig *r, uint64_t seed)
 {
-    static const char *const ids[CLIENTS] = {"ann", "bob", "cid", "dan", "eve", "fay"};
     *m = (struct model){.r = r, .seed = seed, .only_1 = r->limits.max_queued_messages < 100};
     m->dropped_before = rig_stats(r).messages_dropped;
     for (unsigned i = 0; i < CLIENTS; i++) {
         struct member *c = &m->m[i];
-        c->id = ids[i];
+        c->id = rig_walker(i);
         c->kept = i < KEPT;
         connect(m, c);
         rig_commit(r, SIZE_MAX);
@@ -301,41 +298,30 @@ static void judge(struct model *m)
 /* Nothing stays for the next seed. */
 static void end(struct model *m)
 {
-    for (unsigned i = 0; i < CLIENTS; i++) {
-        rig_drop(m->m[i].peer);
-        struct peer *last = rig_start(m->r, &(struct rig_connect){.id = m->m[i].id, .clean = true});
-        rig_commit(m->r, SIZE_MAX);
-        rig_drop(last);
-    }
+    for (unsigned i = 0; i < CLIENTS; i++)
+        rig_end_session(m->r, m->m[i].peer, m->m[i].id);
     for (unsigned i = 0; i < 2; i++)
         rig_drop(m->publisher[i]);
     rig_commit(m->r, SIZE_MAX);
     assert_int_equal(rig_stats(m->r).sessions, 0);
 }
 
-static void each_message_is_acknowledged_once(void **state)
+static void walk(void *model, struct rig *r, uint64_t seed)
 {
-    struct rig *r = *state;
-    struct model *m = calloc(1, sizeof(*m));
-    const char *from = getenv("SOTTO_RIG_SEED"), *seeds = getenv("SOTTO_RIG_SEEDS");
-    uint64_t first = from != NULL ? strtoull(from, NULL, 0) : 1;
-    for (uint64_t seed = first; seed < first + (seeds != NULL ? strtoull(seeds, NULL, 0) : 1); seed++) {
-        if (seeds != NULL)
-            fprintf(stderr, "seed %llu\n", (unsigned long long)seed);
-        begin(m, r, seed);
-        for (unsigned i = 0; i < 8000; i++)
-            step(m);
-        settle(m);
-        judge(m);
-        end(m);
-    }
-    free(m);
+    struct model *m = model;
+    begin(m, r, seed);
+    for (unsigned i = 0; i < STEPS; i++)
+        step(m);
+    settle(m);
+    judge(m);
+    end(m);
 }
 
-static void wide(struct limits *l)
+static void each_message_is_acknowledged_once(void **state)
 {
-    l->max_queued_messages = 1000000;
-    l->max_queued_bytes = 1u << 30;
+    struct model *m = calloc(1, sizeof(*m));
+    rig_walk(&(struct rig_walk){*state, m, walk});
+    free(m);
 }
 
 static void drop_oldest(struct limits *l)
@@ -361,8 +347,8 @@ static void disconnect(struct limits *l)
 int main(void)
 {
     static const struct rig_test tests[] = {
-        RIG_TEST_LIMITS(each_message_is_acknowledged_once, WHERE | RIG_MANUAL, wide),
-        RIG_TEST_LIMITS(each_message_is_acknowledged_once, WHERE | RIG_HEAVY, wide),
+        RIG_TEST_LIMITS(each_message_is_acknowledged_once, WHERE | RIG_MANUAL, rig_wide),
+        RIG_TEST_LIMITS(each_message_is_acknowledged_once, WHERE | RIG_HEAVY, rig_wide),
         RIG_TEST_LIMITS(each_message_is_acknowledged_once, WHERE | RIG_MANUAL, drop_oldest),
         RIG_TEST_LIMITS(each_message_is_acknowledged_once, WHERE | RIG_HEAVY, drop_oldest),
         RIG_TEST_LIMITS(each_message_is_acknowledged_once, WHERE | RIG_HEAVY, drop_newest),
