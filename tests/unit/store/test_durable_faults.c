@@ -10,6 +10,7 @@
 #include "sotto/base/log.h"
 
 #define STEPS 60
+#define CHECKPOINT_ROWS 66
 
 /* Records until the store takes one again. */
 static void works_again(struct harness *h)
@@ -58,8 +59,60 @@ static void each_call_fails_once(void **state)
     (void)state;
     uint64_t n = 1;
     while (run_failing(n, 1))
-        n += n < 100 ? 1 : 3;
+        n++;
     assert_true(n > 100);
+}
+
+/* Nothing that was answered for is missing in h->dump; rows "row 1" to "row n". */
+static void check_rows(const struct harness *h, const uint64_t *numbers, unsigned n)
+{
+    const struct told *t = &h->before[0];
+    char line[32];
+    for (unsigned i = 0; i < n; i++) {
+        bool refused = false;
+        for (unsigned k = 0; k < t->failures_n; k++)
+            refused |= numbers[i] >= t->failures[k].from && numbers[i] <= t->failures[k].to;
+        snprintf(line, sizeof(line), "  row %u waiting", i + 1);
+        assert_true(refused || strstr(h->dump, line) != NULL);
+    }
+}
+
+/* Enough for a checkpoint, in which (or before) the n-th call fails. False: there are not so many. */
+static bool checkpoint_failing(uint64_t n)
+{
+    static char payload[65536];
+    uint64_t numbers[CHECKPOINT_ROWS];
+    struct harness h;
+    harness_init(&h);
+    shim_reset();
+    h.c.vfs = SHIM_VFS;
+    assert_true(harness_open(&h));
+    put_session(&h, 0, 1, true);
+    settle(&h);
+    shim_fail(n, 1);
+    memset(payload, 'x', sizeof(payload) - 1);
+    for (unsigned i = 0; i < CHECKPOINT_ROWS; i++) {
+        numbers[i] = put_row(&h, 0, 1, i + 1, 0, i + 4 < CHECKPOINT_ROWS ? payload : "small");
+        if (i % 16 == 0 || i + 4 >= CHECKPOINT_ROWS)
+            settle(&h);
+    }
+    bool failed = shim_failed();
+    shim_fail(0, 0);
+    works_again(&h);
+    harness_restart(&h);
+    check_rows(&h, numbers, CHECKPOINT_ROWS);
+    harness_fini(&h);
+    return failed;
+}
+
+/* There are some thousand calls, most of them alike: some of each sort. */
+static void calls_of_a_checkpoint_fail(void **state)
+{
+    (void)state;
+    uint64_t n = 1;
+    while (checkpoint_failing(n))
+        n += 67;
+    assert_true(n > 2000);
 }
 
 static void several_calls_in_a_row_fail(void **state)
@@ -161,6 +214,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_call_fails_once),
+        cmocka_unit_test(calls_of_a_checkpoint_fail),
         cmocka_unit_test(several_calls_in_a_row_fail),
         cmocka_unit_test(each_call_of_the_start_fails_once),
         cmocka_unit_test(a_full_disk),
