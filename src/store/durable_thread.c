@@ -64,7 +64,7 @@ static void works(struct durable *d)
 static int write_list(struct durable *d, struct list *entries)
 {
     int rc = SQLITE_OK;
-    for (struct list *l = entries->next; rc == SQLITE_OK && l != entries; l = l->next)
+    for (struct list *l = entries->next; rc == SQLITE_OK && l != entries; l = l->next, d->records++)
         rc = durable_write_entry(d, container_of(l, struct durable_entry, link));
     return rc;
 }
@@ -72,7 +72,7 @@ static int write_list(struct durable *d, struct list *entries)
 static int write_values(struct durable *d, struct list *values)
 {
     int rc = SQLITE_OK;
-    for (struct list *l = values->next; rc == SQLITE_OK && l != values; l = l->next)
+    for (struct list *l = values->next; rc == SQLITE_OK && l != values; l = l->next, d->records++)
         rc = durable_write_value(d, container_of(l, struct durable_value, link));
     return rc;
 }
@@ -83,6 +83,7 @@ static int write_transaction(struct durable *d, struct list *entries, struct lis
     if (rc != SQLITE_OK)
         return rc;
     d->attempt++;
+    uint64_t records = d->records;
     msec now = d->c.now();
     bool stamp = d->stamped == MSEC_NEVER || now - d->stamped >= STAMP_EVERY;
     rc = write_list(d, &d->kept);
@@ -97,6 +98,8 @@ static int write_transaction(struct durable *d, struct list *entries, struct lis
     if (rc == SQLITE_OK && stamp)
         d->stamped = now;
     d->batches += rc == SQLITE_OK;
+    if (rc != SQLITE_OK)
+        d->records = records;
     return rc;
 }
 
@@ -240,14 +243,6 @@ static void take(struct durable *d, struct list *entries, struct list *values)
     take_entries(d, entries);
 }
 
-static uint64_t count(const struct list *l)
-{
-    uint64_t n = 0;
-    for (const struct list *i = l->next; i != l; i = i->next)
-        n++;
-    return n;
-}
-
 bool durable_flush(struct durable *d)
 {
     struct list entries, values, home;
@@ -266,7 +261,6 @@ bool durable_flush(struct durable *d)
         works(d);
         list_splice(&home, &d->kept);
         list_splice(&home, &entries);
-        d->records += count(&home) + count(&values);
         durable_values_free(&values);
     } else {
         durable_failed(d, rc, why);
