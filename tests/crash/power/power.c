@@ -2,7 +2,7 @@
 /*
  * With this file the broker becomes sotto_power: its disk is the one of disk/shim_vfs.h. With SOTTO_POWER="SEED CALL"
  * in the environment the power is cut at that call of the store to its disk (0: none), or at a SIGUSR2: what was not
- * synced is gone then, or there in part, and the process ends with SHIM_OFF.
+ * synced is gone then, or there in part, and the process ends with SHIM_OFF. SIGRTMIN fills the disk, or empties it.
  */
 #include <pthread.h>
 #include <signal.h>
@@ -16,7 +16,9 @@ static sigset_t cut;
 static void *wait_for_the_cut(void *arg)
 {
     int number;
-    sigwait(&cut, &number);
+    bool full = false;
+    while (sigwait(&cut, &number) == 0 && number == SIGRTMIN)
+        shim_full(full = !full);
     shim_off(seed);
     return arg;
 }
@@ -30,6 +32,7 @@ __attribute__((constructor)) static void plug_in(void)
         return;
     sigemptyset(&cut);
     sigaddset(&cut, SIGUSR2);
+    sigaddset(&cut, SIGRTMIN);
     pthread_sigmask(SIG_BLOCK, &cut, NULL);
     char *end;
     seed = strtoull(text, &end, 10);
