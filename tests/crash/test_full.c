@@ -102,10 +102,11 @@ static uint16_t expect_publish(struct peer *p, unsigned qos, const char *payload
     for (;;) {
         uint8_t *body;
         size_t n;
-        assert_int_equal(peer_read_packet(p, &body, &n), 0x30 | qos << 1);
+        uint8_t first = peer_read_packet(p, &body, &n);
         uint16_t id = (uint16_t)(body[3] << 8 | body[4]);
-        bool skip = qos == 1 && n == 5 + strlen(refused) && memcmp(body + 5, refused, strlen(refused)) == 0;
-        bool right = n == 5 + strlen(payload) && memcmp(body + 5, payload, strlen(payload)) == 0;
+        bool skip = first == 0x32 && n == 5 + strlen(refused) && memcmp(body + 5, refused, strlen(refused)) == 0;
+        bool right =
+            first == (0x30 | qos << 1) && n == 5 + strlen(payload) && memcmp(body + 5, payload, strlen(payload)) == 0;
         free(body);
         assert_true(skip || right);
         if (right)
