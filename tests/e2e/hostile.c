@@ -63,13 +63,11 @@ struct peer *world_arrive(struct world *w, unsigned kind)
 struct world *world_new(unsigned connect_timeout)
 {
     struct world *w = calloc(1, sizeof *w);
-    struct program init;
     char config[1024];
 
     w->random = 1;
     broker_init(&w->b);
-    program_run(&init, 0, NULL, ARGV(sotto_bin(), "cert", "init", broker_path(&w->b, "certs")));
-    program_fini(&init);
+    broker_make_certs(&w->b, "certs");
     snprintf(config, sizeof config,
              "[broker]\nthreads = 2\ndata_dir = @DIR@/data\n[auth]\nanonymous = on\n"
              "[limits]\nconnect_timeout = %us\n"

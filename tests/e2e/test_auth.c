@@ -2,16 +2,6 @@
 /* Who may connect, and what they may do. */
 #include "e2e/e2e.h"
 
-static void add_user(struct broker *b, const char *name, const char *password)
-{
-    struct program passwd;
-    char line[128];
-
-    snprintf(line, sizeof line, "%s\n", password);
-    program_run(&passwd, 0, line, ARGV(sotto_bin(), "passwd", broker_path(b, "users.ini"), name));
-    program_fini(&passwd);
-}
-
 static const char users[] =
     "[alice]\n"
     "publish = home/alice/#\n"
@@ -33,9 +23,9 @@ static int setup(void **state)
     *state = b;
     broker_init(b);
     broker_write(b, "users.ini", users);
-    add_user(b, "alice", "wonder land");
-    add_user(b, "bob", "b");
-    add_user(b, "carol", "c");
+    broker_passwd(b, "alice", "wonder land\n");
+    broker_passwd(b, "bob", "b\n");
+    broker_passwd(b, "carol", "c\n");
     broker_write(b, "sotto.ini",
                  "[broker]\nthreads = 1\ndata_dir = @DIR@/data\n[auth]\nanonymous = off\nusers = users.ini\n"
                  "[listener.closed]\naddress = 127.0.0.1\nport = @P0@\n"
@@ -229,10 +219,7 @@ static void hashes_of_mosquitto_are_read(void **state)
     struct program passwd;
     char users_text[512];
 
-    if (!program_exists("mosquitto_passwd")) {
-        print_message("skipped: there is no mosquitto_passwd (package mosquitto)\n");
-        skip();
-    }
+    program_need("mosquitto_passwd");
     program_run(&passwd, 0, NULL, ARGV("mosquitto_passwd", "-c", "-b", broker_path(b, "theirs"), "dave", "d a v e"));
     program_fini(&passwd);
     char *line = broker_read_file(b, "theirs");

@@ -173,12 +173,10 @@ static void the_broker_lives_through_a_storm_and_a_stop_in_the_middle(void **sta
 static int setup(void **state)
 {
     struct broker *b = calloc(1, sizeof *b);
-    struct program init;
 
     broker_init(b);
     *state = b;
-    program_run(&init, 0, NULL, ARGV(sotto_bin(), "cert", "init", broker_path(b, "certs")));
-    program_fini(&init);
+    broker_make_certs(b, "certs");
     broker_write(b, "sotto.ini",
                  "[broker]\nthreads = 2\ndata_dir = @DIR@/data\n[auth]\nanonymous = on\n"
                  "[limits]\nmax_queued_messages = 50\nmax_queued_bytes = 64K\nmax_retained_messages = 5\n"

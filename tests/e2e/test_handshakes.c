@@ -18,7 +18,6 @@
 static int setup(void **state)
 {
     struct broker *b = calloc(1, sizeof *b);
-    struct program init;
     struct rlimit files = {.rlim_cur = 2 * MANY, .rlim_max = 2 * MANY};
 
     getrlimit(RLIMIT_NOFILE, &files);
@@ -28,8 +27,7 @@ static int setup(void **state)
     }
     broker_init(b);
     *state = b;
-    program_run(&init, 0, NULL, ARGV(sotto_bin(), "cert", "init", broker_path(b, "certs")));
-    program_fini(&init);
+    broker_make_certs(b, "certs");
     broker_write(b, "sotto.ini",
                  "[broker]\nthreads = 1\ndata_dir = @DIR@/data\n[auth]\nanonymous = on\n"
                  "[limits]\nmax_handshakes = 4000\n"

@@ -12,12 +12,10 @@
 static struct broker *start(const char *extra)
 {
     struct broker *b = calloc(1, sizeof *b);
-    struct program init;
     char *ini = malloc(4096);
 
     broker_init(b);
-    program_run(&init, 0, NULL, ARGV(sotto_bin(), "cert", "init", broker_path(b, "certs")));
-    program_fini(&init);
+    broker_make_certs(b, "certs");
     snprintf(ini, 4096,
              "[broker]\nthreads = 2\ndata_dir = @DIR@/data\n[auth]\nanonymous = on\n"
              "[listener.plain]\naddress = 127.0.0.1\nport = @P0@\n"

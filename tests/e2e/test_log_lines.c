@@ -10,12 +10,10 @@ static const char config[] =
 static int setup(void **state)
 {
     static struct broker b;
-    struct program passwd;
 
     broker_init(&b);
     broker_write(&b, "sotto.ini", config);
-    program_run(&passwd, 0, "secret of alice\n", ARGV(sotto_bin(), "passwd", broker_path(&b, "users.ini"), "alice"));
-    program_fini(&passwd);
+    broker_passwd(&b, "alice", "secret of alice\n");
     broker_start(&b);
     *state = &b;
     return 0;

@@ -10,12 +10,10 @@
 static int setup(void **state)
 {
     struct broker *b = calloc(1, sizeof *b);
-    struct program init;
 
     broker_init(b);
     *state = b;
-    program_run(&init, 0, NULL, ARGV(sotto_bin(), "cert", "init", broker_path(b, "certs")));
-    program_fini(&init);
+    broker_make_certs(b, "certs");
     broker_write(b, "sotto.ini",
                  "[broker]\nthreads = 2\ndata_dir = @DIR@/data\n[auth]\nanonymous = on\n"
                  "[listener.plain]\naddress = 127.0.0.1\nport = @P0@\n"

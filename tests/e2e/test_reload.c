@@ -7,10 +7,8 @@
 
 static void write_users(struct broker *b, const char *text)
 {
-    struct program p;
     broker_write(b, "users.ini", text);
-    program_run(&p, 0, "word", ARGV(sotto_bin(), "passwd", broker_path(b, "users.ini"), "bob"));
-    program_fini(&p);
+    broker_passwd(b, "bob", "word");
 }
 
 static int setup(void **state)

@@ -10,14 +10,11 @@
 static int setup(void **state)
 {
     struct broker *b = calloc(1, sizeof *b);
-    struct program passwd;
     char *text, *own;
     *state = b;
     broker_init(b);
-    program_run(&passwd, 0, "wonder land\n", ARGV(sotto_bin(), "passwd", broker_path(b, "users.ini"), "alice"));
-    program_fini(&passwd);
-    program_run(&passwd, 0, "b\n", ARGV(sotto_bin(), "passwd", broker_path(b, "users.ini"), "bob"));
-    program_fini(&passwd);
+    broker_passwd(b, "alice", "wonder land\n");
+    broker_passwd(b, "bob", "b\n");
     /* alice: both lines, bob: without the one of SCRAM, carol: with alice's only. */
     text = broker_read_file(b, "users.ini");
     char *scram = strstr(text, "scram = "), *bobs = strstr(strstr(text, "[bob]"), "scram = ");
@@ -30,10 +27,8 @@ static int setup(void **state)
     broker_write(b, "users.ini", own);
     free(own);
     free(text);
-    program_run(&passwd, 0, NULL, ARGV(sotto_bin(), "cert", "init", broker_path(b, "certs")));
-    program_fini(&passwd);
-    program_run(&passwd, 0, NULL, ARGV(sotto_bin(), "cert", "client", broker_path(b, "certs"), "alice"));
-    program_fini(&passwd);
+    broker_make_certs(b, "certs");
+    broker_make_client(b, "certs", "alice");
     broker_write(b, "sotto.ini",
                  "[broker]\nthreads = 2\ndata_dir = @DIR@/data\n[auth]\nanonymous = off\nusers = users.ini\n"
                  "[listener.a]\naddress = 127.0.0.1\nport = @P0@\n"

@@ -37,10 +37,8 @@ static const char config[] =
 static int setup(void **state)
 {
     struct broker *b = malloc(sizeof *b);
-    struct program init;
     broker_init(b);
-    program_run(&init, 0, NULL, ARGV(sotto_bin(), "cert", "init", broker_path(b, "certs")));
-    program_fini(&init);
+    broker_make_certs(b, "certs");
     broker_write(b, "users.ini", "[*]\nsubscribe = #\n");
     broker_write(b, "psk", "pump:10112233445566778899aabbccddeeff\n");
     broker_write(b, "sotto.ini", config);

@@ -91,9 +91,7 @@ static void tls_on_the_plain_port_is_refused(void **state)
 static void client_that_does_not_trust_us_is_logged_in_words(void **state)
 {
     struct broker *b = *state;
-    struct program init;
-    program_run(&init, 0, NULL, ARGV(sotto_bin(), "cert", "init", broker_path(b, "others")));
-    program_fini(&init);
+    broker_make_certs(b, "others");
     assert_null(peer_tls_try(tls_port(state), broker_path(b, "others/ca.crt"), "localhost", 2));
     broker_expect_log(b, "tls.failed");
     broker_expect_log(b, "127.0.0.1");
@@ -104,10 +102,7 @@ static void openssl(void **state, int expected, const char *option, const char *
     struct program s_client;
     char where[32];
 
-    if (!program_exists("openssl")) {
-        print_message("skipped: there is no openssl\n");
-        skip();
-    }
+    program_need("openssl");
     snprintf(where, sizeof where, "127.0.0.1:%u", tls_port(state));
     program_start(&s_client, "",
                   ARGV("openssl", "s_client", "-connect", where, "-CAfile", ca(state), "-verify_return_error", option,
@@ -159,10 +154,7 @@ static void make_chain(struct broker *b, const char *key_options)
         "cat cert.pem chain.pem > fullchain.pem; chmod 600 *.key privkey.pem";
     struct program sh;
 
-    if (!program_exists("openssl")) {
-        print_message("skipped: there is no openssl\n");
-        skip();
-    }
+    program_need("openssl");
     program_run(&sh, 0, NULL, ARGV("sh", "-c", script, "sh", b->dir, key_options));
     program_fini(&sh);
 }

@@ -87,8 +87,7 @@ static char *s_client(const struct broker *b, int port, const char *name, const 
         "exec openssl s_client -connect 127.0.0.1:$1 -showcerts -CAfile $2 $3 $4 </dev/null 2>&1";
     char number[8], named[64];
     struct program p;
-    if (!program_exists("openssl"))
-        skip();
+    program_need("openssl");
     snprintf(number, sizeof number, "%u", b->ports[port]);
     snprintf(named, sizeof named, name != NULL ? "-servername %s" : "-noservername", name);
     program_start(&p, NULL, ARGV("sh", "-c", script, "sh", number, broker_path(b, "trusted.crt"), named, more));
@@ -163,8 +162,7 @@ static void records_are_as_long_as_asked_for(void **state)
         "while kill -0 $! 2>/dev/null && test $(wc -c <out) -lt 40000; do sleep 0.02; done; "
         "printf '\\340\\000' >in; exec 3>&-; wait $!; wc -c <out";
     const struct broker *b = *state;
-    if (!program_exists("openssl"))
-        skip();
+    program_need("openssl");
     struct peer *p = client(b->ports[3], "keeper");
     char *text = calloc(1, 40000);
     memset(text, 'x', 39999);

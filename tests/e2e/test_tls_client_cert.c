@@ -66,13 +66,6 @@ static void configure(struct broker *b, const char *format, ...)
     broker_write(b, "sotto.ini", text);
 }
 
-static void passwd(struct broker *b, const char *user, const char *password)
-{
-    struct program p;
-    program_run(&p, 0, password, ARGV(sotto_bin(), "passwd", broker_path(b, "users.ini"), user));
-    program_fini(&p);
-}
-
 static int setup(void **state)
 {
     struct broker *b = calloc(1, sizeof *b);
@@ -163,10 +156,7 @@ static void mosquitto(struct broker *b, int status, const char *program, uint16_
     const char *argv[32] = {program, "-h", "localhost", "-p", text, "--cafile", broker_path(b, "certs/ca.crt")};
     size_t n = 7;
     struct program p;
-    if (!program_exists(program)) {
-        print_message("skipped: there is no %s\n", program);
-        skip();
-    }
+    program_need(program);
     snprintf(text, sizeof text, "%u", port);
     for (; *more != NULL; more++)
         argv[n++] = *more;
@@ -199,10 +189,7 @@ static void gnutls(struct broker *b, uint16_t port, int minor, const char *cert,
 {
     char where[16], priority[64], crt[256], key[256];
     struct program p;
-    if (!program_exists("gnutls-cli")) {
-        print_message("skipped: there is no gnutls-cli\n");
-        skip();
-    }
+    program_need("gnutls-cli");
     snprintf(where, sizeof where, "%u", port);
     snprintf(priority, sizeof priority, "NORMAL:-VERS-ALL:+VERS-TLS1.%d", minor);
     snprintf(crt, sizeof crt, "%s.crt", broker_path(b, cert));
@@ -286,7 +273,7 @@ static void names_come_from_alternative_names_and_keys(void **state)
         "[listener.spki]\nport = @P1@\n%sclient_ca = certs/ca.crt\nclient_cert = required\nclient_cert_user = spki\n"
         "[listener.gate]\nport = @P2@\n%sclient_ca = certs/ca.crt\nclient_cert = required\n",
         listener, listener, listener);
-    passwd(&b, "bob", "secret");
+    broker_passwd(&b, "bob", "secret");
     broker_start(&b);
     expect(&b, 0, "certs/san", "dns.x");
     expect(&b, 0, "certs/mail", "mail@x");
@@ -333,8 +320,8 @@ static void passwords_besides_certificates(void **state)
               "[listener.a]\nport = @P0@\n%spassword = required\n[listener.b]\nport = @P1@\n%s"
               "[listener.c]\nport = @P2@\n%spassword = none\n",
               section, section, section);
-    passwd(&b, "alice", "secret");
-    passwd(&b, "bob", "other");
+    broker_passwd(&b, "alice", "secret");
+    broker_passwd(&b, "bob", "other");
     broker_start(&b);
     for (int i = 0; i < 12; i++) {
         struct visit v = {.port = b.ports[i / 4],

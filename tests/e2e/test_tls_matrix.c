@@ -146,8 +146,7 @@ static void openssl_s_time(void **state)
 {
     struct broker *b = *state;
     char where[32];
-    if (!program_exists("openssl"))
-        skip();
+    program_need("openssl");
     for (int i = 0; i < 2; i++) {
         struct program p;
         snprintf(where, sizeof where, "127.0.0.1:%u", b[RSA + i].ports[NONE]);
@@ -193,10 +192,7 @@ static void by_mosquitto(struct broker *b, enum kind k, int minor, const struct 
 
 static void mosquitto_in_each_cell(void **state)
 {
-    if (!program_exists("mosquitto_pub")) {
-        print_message("skipped: there is no mosquitto_pub\n");
-        skip();
-    }
+    program_need("mosquitto_pub");
     each_cell(state, 3, by_mosquitto);
 }
 
@@ -239,10 +235,7 @@ static void by_gnutls(struct broker *b, enum kind k, int minor, const struct way
 
 static void gnutls_in_each_cell(void **state)
 {
-    if (!program_exists("gnutls-cli")) {
-        print_message("skipped: there is no gnutls-cli\n");
-        skip();
-    }
+    program_need("gnutls-cli");
     each_cell(state, 2, by_gnutls);
 }
 

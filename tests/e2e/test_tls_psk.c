@@ -14,17 +14,13 @@ enum { KEYS, BOTH, STRICT, PLAIN };
 static int setup(void **state)
 {
     struct broker *b = calloc(1, sizeof *b);
-    struct program p;
     *state = b;
     broker_init(b);
-    program_run(&p, 0, NULL, ARGV(sotto_bin(), "cert", "init", broker_path(b, "certs")));
-    program_fini(&p);
-    program_run(&p, 0, NULL, ARGV(sotto_bin(), "cert", "client", broker_path(b, "certs"), "alice"));
-    program_fini(&p);
+    broker_make_certs(b, "certs");
+    broker_make_client(b, "certs", "alice");
     broker_write(b, "psk.txt", "# the lamp\nlamp:" KEY "\r\nname:with:colons:" KEY "\n\nlocked:" OTHER "\n");
     broker_write(b, "users.ini", "[*]\nsubscribe = #\n[lamp]\npublish = home/%u/#\n");
-    program_run(&p, 0, "secret", ARGV(sotto_bin(), "passwd", broker_path(b, "users.ini"), "locked"));
-    program_fini(&p);
+    broker_passwd(b, "locked", "secret");
     broker_write(
         b, "sotto.ini",
         "[broker]\nthreads = 2\ndata_dir = @DIR@/data\n[auth]\nusers = users.ini\n"
@@ -179,10 +175,7 @@ static void mosquitto_takes_and_gives_by_key(void **state)
     struct broker *b = *state;
     struct program sub, pub;
     char port[16];
-    if (!program_exists("mosquitto_sub")) {
-        print_message("skipped: there is no mosquitto_sub\n");
-        skip();
-    }
+    program_need("mosquitto_sub");
     static const int ports[] = {KEYS, BOTH};
     for (size_t i = 0; i < 2; i++) {
         snprintf(port, sizeof port, "%u", b->ports[ports[i]]);
@@ -226,10 +219,7 @@ static void gnutls(void **state, int port, int minor, const char *id, const char
 
 static void gnutls_agrees(void **state)
 {
-    if (!program_exists("gnutls-cli")) {
-        print_message("skipped: there is no gnutls-cli\n");
-        skip();
-    }
+    program_need("gnutls-cli");
     for (int i = 0; i < 4; i++) {
         gnutls(state, i % 2, 2 + i / 2, "lamp", KEY, true);
         gnutls(state, i % 2, 2 + i / 2, "lamp", OTHER, false);
@@ -258,10 +248,7 @@ static void failure_of(struct broker *b, int port, int minor, const char *id, ch
 
 static void unknown_identity_and_wrong_key_look_the_same(void **state)
 {
-    if (!program_exists("openssl")) {
-        print_message("skipped: there is no openssl\n");
-        skip();
-    }
+    program_need("openssl");
     for (int i = 0; i < 4; i++) {
         char wrong[256], unknown[256];
         failure_of(*state, i % 2, 2 + i / 2, "lamp", wrong, sizeof wrong);

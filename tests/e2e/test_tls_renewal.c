@@ -65,8 +65,7 @@ static int drop_store(void **state)
 static void start(struct broker *b, const char *broker_section, const char *config)
 {
     char text[4096];
-    if (!program_exists("openssl"))
-        skip();
+    program_need("openssl");
     if (access(broker_path(b, "server.crt"), F_OK) != 0)
         shell(b, "cp $S/a.crt server.crt; cp $S/a.key server.key");
     snprintf(text, sizeof text,
@@ -176,8 +175,7 @@ static void each_way_of_replacing_is_seen(void **state)
     for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
         struct broker b;
         broker_init(&b);
-        if (!program_exists("openssl"))
-            skip();
+        program_need("openssl");
         shell(&b, ways[i].prepare);
         start(&b, "", "");
         struct peer *p = live(&b);
@@ -238,8 +236,7 @@ static void what_is_bad_is_refused_and_the_old_stays(void **state)
 static void a_list_that_revokes_counts_from_then_on(void **state)
 {
     struct broker *b = *state;
-    if (!program_exists("openssl"))
-        skip();
+    program_need("openssl");
     shell(b, "cp $S/first.pem crl.pem; cp $S/ours/dev.* $S/ours/ca.crt .");
     start(b, "",
           "[listener.mutual]\naddress = 127.0.0.1\nport = @P1@\ntls = on\ncert = server.crt\nkey = server.key\n"
@@ -264,8 +261,7 @@ static void shared_keys_change(void **state)
 {
     struct broker *b = *state;
     struct program p;
-    if (!program_exists("openssl"))
-        skip();
+    program_need("openssl");
     program_run(&p, 0, NULL, ARGV(sotto_bin(), "version"));
     bool has_keys = strstr(p.output, "PSK") == NULL || strstr(p.output, "no PSK") == NULL;
     program_fini(&p);
@@ -341,22 +337,14 @@ static enum outcome log_in(struct broker *b, const char *user, const char *passw
     return visit(&v);
 }
 
-static void add_user(struct broker *b, const char *user, const char *password)
-{
-    struct program p;
-    program_run(&p, 0, password, ARGV(sotto_bin(), "passwd", broker_path(b, "users.ini"), user));
-    program_fini(&p);
-}
-
 static void sighup_is_all_or_nothing(void **state)
 {
     static const char head[] = "[broker]\nthreads = 2\ndata_dir = @DIR@/data\n[auth]\nusers = users.ini\n";
     static const char tls[] = "[listener.tls]\naddress = 127.0.0.1\nport = @P0@\ntls = on\n";
     char text[2048];
     struct broker *b = *state;
-    if (!program_exists("openssl"))
-        skip();
-    add_user(b, "alice", "first");
+    program_need("openssl");
+    broker_passwd(b, "alice", "first");
     shell(b, "cp $S/a.crt server.crt; cp $S/a.key server.key; cp $S/b.crt b.crt; cp $S/b.key b.key");
     snprintf(text, sizeof text, "%s%scert = server.crt\nkey = server.key\n", head, tls);
     broker_write(b, "sotto.ini", text);
@@ -364,8 +352,8 @@ static void sighup_is_all_or_nothing(void **state)
     assert_int_equal(log_in(b, "alice", "first"), LET_IN);
 
     /* Two errors in the text: both are said, and the users, which are good, are not taken either. */
-    add_user(b, "bob", "second");
-    add_user(b, "alice", "changed");
+    broker_passwd(b, "bob", "second");
+    broker_passwd(b, "alice", "changed");
     snprintf(text, sizeof text, "%s[log]\nlevel = loud\n%scert = b.crt\nkey = b.key\nmax_versoin = 1.2\n", head, tls);
     broker_write(b, "sotto.ini", text);
     kill(b->pid, SIGHUP);
@@ -437,8 +425,7 @@ static void what_only_root_may_read_is_said_to_need_a_restart(void **state)
 static void what_ends_soon_is_said_ahead(void **state)
 {
     struct broker *b = *state;
-    if (!program_exists("openssl"))
-        skip();
+    program_need("openssl");
     shell(b, "cp $S/soon.crt server.crt; cp $S/soon.key server.key");
     start(b, "", "[listener.same]\naddress = 127.0.0.1\nport = @P1@\ntls = on\ncert = server.crt\nkey = server.key\n");
     await(b, "warn tls.expiry file=", 1);
@@ -486,8 +473,7 @@ static void expect_young(struct broker *b)
 static void its_own_certificates_are_renewed_at_the_start(void **state)
 {
     struct broker *b = *state;
-    if (!program_exists("openssl"))
-        skip();
+    program_need("openssl");
     age_certificate(b);
     start(b, "", own);
     await(b, "info certificate.renewed what=\"server.crt in ", 1);
@@ -498,8 +484,7 @@ static void its_own_certificates_are_renewed_at_the_start(void **state)
 static void its_own_certificates_are_renewed_while_it_runs(void **state)
 {
     struct broker *b = *state;
-    if (!program_exists("openssl"))
-        skip();
+    program_need("openssl");
     age_certificate(b);
     shell(b, "mv certs/ca.key .; echo > certs/ca.key; chmod 600 certs/ca.key");
     start(b, "", own);
@@ -593,8 +578,7 @@ static void renewals_under_load_lose_nobody(void **state)
 static void what_nothing_tells_of_is_found_within_a_minute(void **state)
 {
     (void)state;
-    if (!program_exists("openssl"))
-        skip();
+    program_need("openssl");
     for (unsigned s = 0; s < 70 && count(&silent, "tls.renewed") == 0; s++)
         wait_ms(1000);
     assert_string_equal(served(&silent, 0), "b");

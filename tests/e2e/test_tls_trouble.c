@@ -95,8 +95,7 @@ static void openssl(const struct broker *b, int port, const char *from, const ch
     static const char script[] = "exec openssl s_client -bind $1 -connect 127.0.0.1:$2 $3 </dev/null 2>&1";
     char number[8], expanded[512];
     struct program p;
-    if (!program_exists("openssl"))
-        skip();
+    program_need("openssl");
     snprintf(number, sizeof number, "%u", b->ports[port]);
     snprintf(expanded, sizeof expanded, "%s", options);
     char *text = broker_expand((struct broker *)(uintptr_t)b, expanded);
@@ -221,8 +220,7 @@ static void gnutls_does_not_trust_us(void **state)
     struct program p;
     const struct broker *b = *state;
     char port[8];
-    if (!program_exists("gnutls-cli"))
-        skip();
+    program_need("gnutls-cli");
     snprintf(port, sizeof port, "%u", b->ports[1]);
     program_start(&p, "", ARGV("gnutls-cli", "--x509cafile", broker_path(b, "others/ca.crt"), "-p", port, "localhost"));
     program_wait(&p);

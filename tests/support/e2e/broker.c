@@ -315,15 +315,35 @@ void broker_fini(struct broker *b)
     program_fini(&rm);
 }
 
+static void run_sotto(const char *input, const char *const argv[])
+{
+    struct program p;
+    program_run(&p, 0, input, argv);
+    program_fini(&p);
+}
+
+void broker_make_certs(const struct broker *b, const char *folder)
+{
+    run_sotto(NULL, ARGV(sotto_bin(), "cert", "init", broker_path(b, folder)));
+}
+
+void broker_make_client(const struct broker *b, const char *folder, const char *name)
+{
+    run_sotto(NULL, ARGV(sotto_bin(), "cert", "client", broker_path(b, folder), name));
+}
+
+void broker_passwd(const struct broker *b, const char *user, const char *password)
+{
+    run_sotto(password, ARGV(sotto_bin(), "passwd", broker_path(b, "users.ini"), user));
+}
+
 int broker_group_setup(void **state)
 {
     struct broker *b = calloc(1, sizeof *b);
-    struct program init;
 
     broker_init(b);
     *state = b;
-    program_run(&init, 0, NULL, ARGV(sotto_bin(), "cert", "init", broker_path(b, "certs")));
-    program_fini(&init);
+    broker_make_certs(b, "certs");
     broker_write(b, "sotto.ini",
                  "[broker]\nthreads = 1\ndata_dir = @DIR@/data\n[auth]\nanonymous = on\n"
                  "[listener.plain]\naddress = 127.0.0.1\nport = @P0@\n"

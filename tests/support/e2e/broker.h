@@ -58,6 +58,13 @@ void broker_expect_sockets(const struct broker *b, unsigned most);
  */
 double broker_cpu(const struct broker *b);
 
+/* `sotto cert init` into a folder of the folder. */
+void broker_make_certs(const struct broker *b, const char *folder);
+/* `sotto cert client` there. */
+void broker_make_client(const struct broker *b, const char *folder, const char *name);
+/* `sotto passwd` on users.ini. */
+void broker_passwd(const struct broker *b, const char *user, const char *password);
+
 /* Replaces @DIR@ and @Pn@; malloced. */
 char *broker_expand(struct broker *b, const char *text);
 

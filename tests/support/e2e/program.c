@@ -28,6 +28,14 @@ bool program_exists(const char *name)
     return false;
 }
 
+void program_need(const char *name)
+{
+    if (program_exists(name))
+        return;
+    print_message("skipped: there is no %s\n", name);
+    skip();
+}
+
 static char *read_output(const char *path)
 {
     FILE *file = fopen(path, "r");

@@ -15,6 +15,8 @@ struct program {
 
 /* Is there such a program on the PATH? Tests of foreign clients skip without. */
 bool program_exists(const char *name);
+/* Skips the running test where there is none. */
+void program_need(const char *name);
 /* Starts argv (NULL at the end); input is its whole standard input, or NULL for none. */
 void program_start(struct program *p, const char *input, const char *const argv[]);
 /* The same, but its input has no end as long as it runs: for those who leave at the end, whatever they have heard. */

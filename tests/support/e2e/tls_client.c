@@ -64,10 +64,7 @@ enum outcome visit(const struct visit *v)
     struct line l = {.v = {"sh", "-c", script, "sh", text}, .n = 5};
     struct program p;
 
-    if (!program_exists("openssl")) {
-        print_message("skipped: there is no openssl\n");
-        skip();
-    }
+    program_need("openssl");
     packets(v, text, sizeof text);
     snprintf(where, sizeof where, "127.0.0.1:%u", v->port);
     add(&l, "-connect", where);
