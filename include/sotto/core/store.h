@@ -69,8 +69,8 @@ struct store_ops {
 /*
  * Everything up to number is on disk; or, failed: messages (STORE_QUEUE, STORE_RECEIVED) are not, and will not be,
  * while what changes or ends stored state will be with the next good news, which comes as soon as the store works, if
- * need be with the same number again. A failure covers all that was put on this shard until it is told. On the shard's
- * thread, not from inside put.
+ * need be with the same number again, or a lower one. A failure covers all that was put on this shard until it is told.
+ * On the shard's thread, not from inside put.
  */
 void shard_committed(struct shard *s, uint64_t number, bool failed);
 

@@ -15,6 +15,7 @@
 struct told {
     uint64_t upto, failed_upto; /* the last number that was answered for, and the last one that failed */
     uint64_t last;              /* the last number given */
+    uint64_t safe;              /* the highest with good news */
     struct {
         uint64_t from, to;
     } failures[FAILURES];

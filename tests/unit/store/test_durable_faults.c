@@ -182,6 +182,47 @@ static void a_full_disk(void **state)
     harness_fini(&h);
 }
 
+static void wait_a_bit(void)
+{
+    nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
+}
+
+/* What was put while nobody had heard of a failure fails too: it must not overtake what failed. What ends something is
+ * written when it can be, and that is said without anything new. */
+static void what_comes_during_a_failure_fails_with_it(void **state)
+{
+    (void)state;
+    struct harness h;
+    harness_init(&h);
+    shim_reset();
+    h.c.vfs = SHIM_VFS;
+    assert_true(harness_open(&h));
+    put_session(&h, 0, 1, true);
+    put_row(&h, 0, 1, 1, 0, "before");
+    settle(&h);
+    shim_full(true);
+    uint64_t first = put_row(&h, 0, 1, 2, 0, "fails");
+    turn(&h, 0);
+    wait_a_bit(); /* it has failed; the shard doesn't know */
+    shim_full(false);
+    uint64_t second = put_row(&h, 0, 1, 3, 0, "behind");
+    put_received(&h, 0, 1, STORE_RECEIVED, 7, 0);
+    uint64_t end = put_state(&h, 0, 1, STORE_SENT, 1, 9);
+    settle(&h);
+    assert_true(h.told[0].failures[0].from <= first && h.told[0].failures[0].to >= second);
+    for (unsigned i = 0; i < 100 && h.told[0].safe < end; i++) {
+        turn(&h, 0);
+        wait_a_bit();
+    }
+    assert_true(h.told[0].safe >= end);
+    harness_restart(&h);
+    assert_non_null(strstr(h.dump, "row 1 sent"));
+    assert_null(strstr(h.dump, "  row 2"));
+    assert_null(strstr(h.dump, "  row 3"));
+    assert_null(strstr(h.dump, "received"));
+    harness_fini(&h);
+}
+
 /* Where acknowledgements don't wait for the disk, nothing is given up. */
 static void a_full_disk_with_interval(void **state)
 {
@@ -219,6 +260,7 @@ int main(void)
         cmocka_unit_test(each_call_of_the_start_fails_once),
         cmocka_unit_test(a_full_disk),
         cmocka_unit_test(a_full_disk_with_interval),
+        cmocka_unit_test(what_comes_during_a_failure_fails_with_it),
     };
     assert_int_equal(log_start(&(struct log_config){.level = LOG_ERROR, .target = LOG_TO_FILE, .path = "/dev/null"}),
                      0);
