@@ -111,7 +111,8 @@ int durable_repair(struct durable_db *db);
 
 /* ---------------------------------------------------------------- records on their way */
 
-/* A message that rows of one turn and shard share. Counted by the shard's thread. */
+/* A message that rows of one turn and shard share. Counted by the shard's thread: once it is pushed, while held fast.
+ */
 struct durable_body {
     uint32_t refs;
     uint32_t size;

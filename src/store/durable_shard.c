@@ -79,10 +79,8 @@ static void give_room(struct durable_shard *sh, size_t n)
         d->c.ring(d->c.ctx, i);
 }
 
-static void body_unref(struct durable_shard *sh, struct durable_body *b)
+static void body_free(struct durable_shard *sh, struct durable_body *b)
 {
-    if (b == NULL || --b->refs > 0)
-        return;
     if (sh->body == b)
         sh->body = NULL;
     give_room(sh, b->size);
@@ -93,7 +91,8 @@ static void entry_free(struct durable_shard *sh, struct durable_entry *e)
 {
     if (e->named)
         hmap_remove(&sh->rows, row_hash(e->session, e->row), e);
-    body_unref(sh, e->body);
+    if (e->body != NULL && --e->body->refs == 0)
+        body_free(sh, e->body);
     give_room(sh, e->size);
     pool_put(&sh->pool, e, e->size);
 }
@@ -360,8 +359,13 @@ static bool take_back(struct durable_shard *sh, struct durable_entry *e)
 {
     if (!hold(sh, e))
         return false;
+    struct durable_body *b = e->body;
+    bool last = b != NULL && --b->refs == 0; /* held fast: the store thread writes the count of the rows it has */
+    e->body = NULL;
     list_remove(&e->link);
     let_go(sh, e->push);
+    if (last)
+        body_free(sh, b);
     entry_free(sh, e);
     return true;
 }
