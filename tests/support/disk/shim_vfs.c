@@ -26,7 +26,7 @@ struct on_disk {
     char path[512];
     bool exists;
     char *image;
-    size_t n;
+    size_t n, cap;
     struct pending *first, **last;
 };
 
@@ -135,7 +135,8 @@ static void load(struct on_disk *d)
         return;
     off_t n = lseek(fd, 0, SEEK_END);
     d->n = (size_t)n;
-    d->image = malloc(d->n + 1);
+    d->cap = d->n + 1;
+    d->image = malloc(d->cap);
     assert(pread(fd, d->image, d->n, 0) == n);
     close(fd);
 }
@@ -170,7 +171,10 @@ static void add_pending(struct on_disk *d, const struct pending *what, const voi
 static void resize(struct on_disk *d, size_t n)
 {
     if (n > d->n) {
-        d->image = realloc(d->image, n);
+        if (n > d->cap) { /* a checkpoint writes page by page: no copy of all for each */
+            d->cap = 2 * n;
+            d->image = realloc(d->image, d->cap);
+        }
         memset(d->image + d->n, 0, n - d->n);
     }
     d->n = n;
