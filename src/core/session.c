@@ -19,7 +19,8 @@ struct session *session_find(struct shard *s, struct bytes id)
 
 struct session *session_new(struct shard *s, struct bytes id, struct rights *rights)
 {
-    struct session *n = mem_try_alloc(sizeof(*n) + id.n);
+    size_t size = offsetof(struct session, id) + id.n; /* the id begins in what would be padding */
+    struct session *n = mem_try_alloc(size > sizeof(*n) ? size : sizeof(*n));
     if (n == NULL)
         return NULL;
     n->shard = s;

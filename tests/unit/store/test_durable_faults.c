@@ -111,7 +111,7 @@ static void calls_of_a_checkpoint_fail(void **state)
     (void)state;
     uint64_t n = 1;
     while (checkpoint_failing(n))
-        n += 67;
+        n += 131;
     assert_true(n > 2000);
 }
 
