@@ -235,7 +235,7 @@ static RARE bool refuse_stranger(struct client *c, const uint8_t *p, size_t n)
         return false;
     if (p[0] == 0x16 && (n < 2 || p[1] == 3))
         client_refuse_hint(c, REASON_PROTOCOL_ERROR, "the client spoke TLS on a port without TLS",
-                           "let it use the port with TLS (8883), or turn TLS off in the client");
+                           "let it use the port with TLS (usually 8883), or turn TLS off in the client");
     else if (upper(p[0]) && (n < 2 || upper(p[1])))
         client_refuse_hint(c, REASON_PROTOCOL_ERROR, "the client spoke HTTP, or another text protocol",
                            "this port is for MQTT: check what uses it; in an MQTT client, turn WebSocket off");

@@ -11,7 +11,7 @@
 #include "sotto/base/mem.h"
 #include "sotto/server/accounts.h"
 
-#define AT_THE_NEXT_START "a broker that runs reads it at its next start"
+#define AT_THE_NEXT_START "a broker that runs reads it on SIGHUP, or at its next start"
 
 #define PASSWORD_MAX 65535
 #define INTERRUPT '\x03'

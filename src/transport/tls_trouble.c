@@ -12,7 +12,7 @@
 
 #include <stdio.h>
 
-#define HINT_PLAIN "turn TLS on in the client, or let it use the port without TLS (1883)"
+#define HINT_PLAIN "turn TLS on in the client, or let it use the port without TLS (usually 1883)"
 #define ALERT_ILLEGAL_PARAMETER 47
 
 struct alert {

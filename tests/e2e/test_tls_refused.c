@@ -80,7 +80,7 @@ static void add(char *out, size_t cap, const char *text)
 /* What is in `text`, behind its length in so many bytes. */
 static void add_sized(char *out, size_t cap, unsigned bytes, const char *text)
 {
-    char number[16];
+    char number[2 * sizeof(size_t) + 1];
     snprintf(number, sizeof number, "%0*zx", (int)(2 * bytes), strlen(text) / 2);
     add(out, cap, number);
     add(out, cap, text);

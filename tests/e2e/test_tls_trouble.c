@@ -128,7 +128,7 @@ static void plain_mqtt_on_a_tls_port(void **state)
     peer_send(p, "10 0f <MQTT> 04 02 003c <abc>");
     peer_expect_close_after_anything(p);
     peer_close(p);
-    FAILED(*state, "the client spoke plain MQTT on a TLS port", "turn TLS on in the client", "(1883)");
+    FAILED(*state, "the client spoke plain MQTT on a TLS port", "turn TLS on in the client", "(usually 1883)");
 }
 
 static void http_on_a_tls_port(void **state)
@@ -143,7 +143,7 @@ static void http_on_a_tls_port(void **state)
 static void tls_on_a_plain_port(void **state)
 {
     openssl(*state, 0, "127.0.0.1", "");
-    LINE(*state, "connect.refused", "listener=plain", "the client spoke TLS on a port without TLS", "(8883)");
+    LINE(*state, "connect.refused", "listener=plain", "the client spoke TLS on a port without TLS", "(usually 8883)");
 }
 
 /* ---- nothing in common ---- */
