@@ -81,7 +81,7 @@ static int open_sound(struct durable *d, char *why, size_t why_cap, char *err, s
     rc = durable_db_verify(&d->db, why, why_cap);
     if (rc == SQLITE_OK)
         return rc;
-    snprintf(err, cap, "%s can't be read: %s", d->path, why);
+    durable_db_unreadable(d->path, rc, why, err, cap);
     durable_db_close(&d->db, true);
     return rc;
 }
@@ -108,7 +108,7 @@ static int open_database(struct durable *d, char *err, size_t cap)
         rc = read_bases(d);
     if (rc != SQLITE_OK) {
         durable_db_why(&d->db, rc, why, sizeof(why));
-        snprintf(err, cap, "%s can't be read: %s", d->path, why);
+        durable_db_unreadable(d->path, rc, why, err, cap);
     }
     return rc;
 }

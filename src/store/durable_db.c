@@ -110,6 +110,13 @@ void durable_db_why(const struct durable_db *db, int rc, char *out, size_t cap)
                  db->c != NULL && sqlite3_errcode(db->c) == (rc & 0xff) ? sqlite3_errmsg(db->c) : sqlite3_errstr(rc));
 }
 
+void durable_db_unreadable(const char *path, int rc, const char *why, char *err, size_t cap)
+{
+    bool full = (rc & 0xff) == SQLITE_FULL;
+    snprintf(err, cap, "%s can't be %s: %s%s", path, full ? "opened" : "read", why,
+             full ? "; make room on its disk, nothing that was stored is lost" : "");
+}
+
 int durable_db_exec(struct durable_db *db, const char *sql)
 {
     return sqlite3_exec(db->c, sql, NULL, NULL, NULL);

@@ -96,6 +96,9 @@ int durable_db_exec(struct durable_db *db, const char *sql);
 int durable_db_number(struct durable_db *db, const char *sql, int64_t otherwise, int64_t *out);
 /* "database or disk is full (No space left on device)" */
 void durable_db_why(const struct durable_db *db, int rc, char *out, size_t cap);
+
+/* The line for a person, of a database that can't be read at the start: where, why, and what to do. */
+void durable_db_unreadable(const char *path, int rc, const char *why, char *err, size_t cap);
 void durable_bind_blob(sqlite3_stmt *st, int i, struct bytes b);
 void durable_bind_time(sqlite3_stmt *st, int i, int64_t t);
 struct bytes durable_column_blob(sqlite3_stmt *st, int i);

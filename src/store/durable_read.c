@@ -287,7 +287,7 @@ int durable_restore(struct durable *d, const struct durable_visitor *v, char *er
         rc = durable_db_run(&d->db, SQL_COMMIT);
     if (rc != SQLITE_OK) {
         durable_db_run(&d->db, SQL_ROLLBACK);
-        snprintf(err, cap, "%s can't be read: %s", d->path, why);
+        durable_db_unreadable(d->path, rc, why, err, cap);
         return -1;
     }
     log_event(LOG_INFO, "store.restored", LF_STR("file", d->path), LF_INT("sessions", r.sessions_n),

@@ -3,8 +3,15 @@
  * A damaged database is moved aside, with its write-ahead log, and a new one takes its place, into which goes what can
  * be read: each table is walked from its first row until something can't be read, then from its last row backwards to
  * the same place. What then hangs in the air (rows without a message, filters without a session) is let go.
+ *
+ * SQLite opens no file that is shorter than its first page says, and none whose first page is damaged. The former is
+ * done away with by a setting. The first page holds the tables' names and where they begin, and the new database has
+ * made the same tables in the same order: its first page takes the place of the damaged one, which is kept in a file of
+ * its own. (A table of a later schema's step may begin elsewhere in a database that was brought up to it; such steps
+ * have to be thought of here.)
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -14,7 +21,7 @@
 #include "sotto/base/log.h"
 #include "sotto/base/mem.h"
 
-#define COLUMNS_MAX 16
+#define DURABLE_PAGE 4096 /* bytes of a page, SQLite's default */
 
 struct table {
     const char *name, *key; /* key: what it is ordered by */
@@ -125,13 +132,67 @@ static char *aside(const char *path, int64_t wall)
     return to;
 }
 
+static sqlite3 *open_damaged(const char *damaged, const char *vfs)
+{
+    sqlite3 *c = NULL;
+    if (sqlite3_open_v2(damaged, &c, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, vfs) == SQLITE_OK) {
+        sqlite3_db_config(c, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+        sqlite3_db_config(c, SQLITE_DBCONFIG_WRITABLE_SCHEMA, 1, NULL); /* a file that was cut off is opened, too */
+    }
+    return c;
+}
+
+/* Whether the first page is as it was, in the file or in its log. */
+static bool has_head(sqlite3 *c)
+{
+    return sqlite3_exec(c, "SELECT count(*) FROM sqlite_schema", NULL, NULL, NULL) == SQLITE_OK;
+}
+
+static void put_number(uint8_t *at, uint32_t n)
+{
+    for (int i = 0; i < 4; i++)
+        at[i] = (uint8_t)(n >> (24 - 8 * i));
+}
+
+/* Puts the new database's first page into the damaged one. False: the two can't be made of the same pages, or the disk
+ * doesn't do it. */
+static bool replace_head(sqlite3 *fresh, const char *damaged)
+{
+    enum { PAGES_AT = 28, FREE_AT = 32, FREE_COUNT_AT = 36 };
+    sqlite3_int64 n = 0;
+    uint8_t *whole = sqlite3_serialize(fresh, "main", &n, 0), old[DURABLE_PAGE];
+    struct stat st;
+    int fd = open(damaged, O_RDWR | O_CLOEXEC);
+    bool good = whole != NULL && n >= DURABLE_PAGE && (whole[16] << 8 | whole[17]) == DURABLE_PAGE && fd >= 0 &&
+                fstat(fd, &st) == 0 && st.st_size > DURABLE_PAGE &&
+                pread(fd, old, sizeof(old), 0) == (ssize_t)sizeof(old);
+    if (good) {
+        char *kept = mem_alloc(strlen(damaged) + sizeof("-page1"));
+        strcat(strcpy(kept, damaged), "-page1");
+        int copy = open(kept, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+        put_number(whole + PAGES_AT, (uint32_t)(st.st_size / DURABLE_PAGE));
+        put_number(whole + FREE_AT, 0);
+        put_number(whole + FREE_COUNT_AT, 0);
+        good = copy >= 0 && write(copy, old, sizeof(old)) == (ssize_t)sizeof(old) &&
+               pwrite(fd, whole, DURABLE_PAGE, 0) == DURABLE_PAGE;
+        if (copy >= 0)
+            close(copy);
+        mem_free(kept);
+    }
+    if (fd >= 0)
+        close(fd);
+    sqlite3_free(whole);
+    return good;
+}
+
 static int copy_all(struct durable_db *db, const char *damaged, const char *vfs, struct salvage *s)
 {
-    *s = (struct salvage){.to = db->c};
-    int rc = sqlite3_open_v2(damaged, &s->from, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, vfs);
-    if (rc == SQLITE_OK)
-        sqlite3_db_config(s->from, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
-    rc = durable_db_run(db, SQL_BEGIN);
+    *s = (struct salvage){.from = open_damaged(damaged, vfs), .to = db->c};
+    if (!has_head(s->from) && replace_head(db->c, damaged)) {
+        sqlite3_close(s->from);
+        s->from = open_damaged(damaged, vfs);
+    }
+    int rc = durable_db_run(db, SQL_BEGIN);
     if (rc == SQLITE_OK) {
         for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)
             copy_table(s, &tables[i]);
@@ -183,7 +244,8 @@ int durable_salvage(struct durable_db *db, const char *dir, const char *vfs, enu
     if (rc == SQLITE_OK)
         log_event(LOG_WARN, "store.salvaged", LF_STR("file", path), LF_INT("rows", s.rows),
                   LF_INT("damaged_tables", s.torn),
-                  LF_STR("effect", "what could be read is here again; devices may have to subscribe again"),
+                  LF_STR("effect", s.rows > 0 ? "what could be read is here again; devices may have to subscribe again"
+                                              : "nothing could be read; devices have to subscribe again"),
                   LF_STR("hint", "check the disk; the damaged file may be deleted"));
     mem_free(path);
     mem_free(to);
