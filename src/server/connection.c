@@ -24,7 +24,8 @@
 #define OFFER_MAX 513
 /* Output is pulled and written so often in one turn, while it fills a quarter of a read. */
 #define PULLS 4
-/* Acknowledgments alone wait for more of their kind, but not when they are so many already. */
+/* Acknowledgments alone wait for more of their kind, but not when they are so many bytes already (`held` keeps less).
+ */
 #define GATHERED 256
 /* Who sends nothing more before it is answered is answered at once for a while, for so many times 2 at most. */
 #define HASTE_MAX 7
@@ -103,8 +104,8 @@ void connection_end(struct connection *c, const char *why)
 
 static size_t budget_left(struct connection *c)
 {
-    if (c->budget_turn != c->loop->turn) {
-        c->budget_turn = c->loop->turn;
+    if (c->budget_turn != (uint16_t)c->loop->turn) {
+        c->budget_turn = (uint16_t)c->loop->turn;
         c->budget_used = 0;
     }
     return c->budget_used + LEAST_ROOM <= LOOP_READ ? LOOP_READ - c->budget_used : 0;
@@ -269,7 +270,7 @@ static bool gathers(struct connection *c, size_t bytes)
         return false;
     }
     if (!waited)
-        c->held = (uint16_t)bytes;
+        c->held = (uint8_t)bytes;
     return true;
 }
 

@@ -34,13 +34,14 @@ struct connection {
     struct list all;  /* in the loop's connections or lingering */
     struct list turn; /* in dirty, resume or, between loops, in an inbox */
     struct buf *kept; /* an unfinished packet, or all that a paused client could not take; NULL when there is nothing */
-    uint32_t budget_turn, budget_used;
-    uint32_t linger_due; /* low bits of the time */
+    uint32_t budget_used;
+    uint32_t linger_due;  /* low bits of the time */
+    uint16_t budget_turn; /* low bits of the turn: in one of 65,536, a connection that was silent reads less */
     uint16_t flags;
     uint8_t target; /* of a move: there are 256 loops at most */
     uint8_t haste;  /* how often in a row its acknowledgments have waited in vain */
     uint8_t hasty;  /* so many times more they won't */
-    uint16_t held;  /* the bytes of those that began to wait; 0: none do */
+    uint8_t held;   /* the bytes of those that began to wait; 0: none do */
 };
 
 /* Takes the socket over; it has a place among the connections and, with TLS, among the handshakes, which are given

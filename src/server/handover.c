@@ -32,7 +32,7 @@ void handover_leave(struct connection *c)
 static void arrive(struct loop *l, struct connection *c)
 {
     c->flags = CONNECTION_STOPPED;
-    c->budget_turn = l->turn;
+    c->budget_turn = (uint16_t)l->turn;
     c->budget_used = 0;
     list_push_back(&l->connections, &c->all);
     int err = transport_arrive(c->transport, &l->transport);
