@@ -87,6 +87,7 @@ static void append_short_ack(struct client *c, enum packet_type type, uint16_t i
 }
 
 static const char not_stored[] = "what it sent could not be stored";
+static const char no_session[] = "its session could not be stored";
 static const char all_full[] = "the queues of all who want it are full";
 
 static struct packet refusal(const struct client *c, enum packet_type type, uint16_t id, enum reason reason,
@@ -164,7 +165,7 @@ static RARE bool refuse(struct client *c, struct gated *g)
 {
     enum packet_type type = (enum packet_type)(g->bytes[0] >> 4);
     if (c->v5 == NULL || (type != PACKET_PUBACK && type != PACKET_PUBREC)) {
-        client_refuse(c, REASON_QUOTA_EXCEEDED, not_stored);
+        client_refuse(c, REASON_QUOTA_EXCEEDED, type == PACKET_CONNACK ? no_session : not_stored);
         return false;
     }
     uint16_t id = (uint16_t)(g->bytes[2] << 8 | g->bytes[3]); /* of a packet below 128 bytes */

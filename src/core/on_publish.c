@@ -109,13 +109,23 @@ static bool depth_fits(struct client *c, struct bytes topic)
     return false;
 }
 
+static RARE void refuse_publish(struct client *c, enum reason r)
+{
+    if (r == REASON_TOPIC_NAME_INVALID)
+        client_refuse_hint(c, r, "a PUBLISH to a topic with a wildcard in its name",
+                           "+ and # are for subscriptions: let the client publish to one topic");
+    else
+        client_refuse_hint(c, r, "a PUBLISH that breaks the rules of MQTT",
+                           "the client's MQTT library is at fault, or what changes bytes on the way: update it");
+}
+
 /* The general half of read_publish: what is not plain. */
 static RARE bool read_general(struct client *c, const struct frame *f, struct pub *pub, uint16_t *id)
 {
     struct packet_publish p;
     enum reason r = publish_decode(f, c->proto, &p);
     if (r != REASON_SUCCESS) {
-        client_refuse(c, r, "a PUBLISH that breaks the rules of MQTT");
+        refuse_publish(c, r);
         return false;
     }
     pub->topic = p.topic;
