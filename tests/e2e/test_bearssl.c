@@ -60,15 +60,6 @@ static int setup(void **state)
     return 0;
 }
 
-static int teardown(void **state)
-{
-    struct broker *b = *state;
-    broker_stop(b);
-    broker_fini(b);
-    free(b);
-    return 0;
-}
-
 /* says: what must be in its output. */
 static void device(struct broker *b, int port, unsigned length, const char *how, const char *what, const char *says)
 {
@@ -130,5 +121,5 @@ int main(void)
                 "skipped: there is no bearssl_client beside this program (scripts/build-bearssl, then cmake)\n");
         return 77;
     }
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, setup, broker_teardown);
 }

@@ -24,15 +24,6 @@ static int setup(void **state)
     return 0;
 }
 
-static int teardown(void **state)
-{
-    struct broker *b = *state;
-    broker_stop(b);
-    broker_fini(b);
-    free(b);
-    return 0;
-}
-
 static void reload(struct broker *b)
 {
     char *log = broker_log(b);
@@ -119,5 +110,5 @@ int main(void)
         cmocka_unit_test(rights_of_the_connected_change),
         cmocka_unit_test(logins_during_changes_are_answered),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, setup, broker_teardown);
 }

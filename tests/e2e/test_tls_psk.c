@@ -35,15 +35,6 @@ static int setup(void **state)
     return 0;
 }
 
-static int teardown(void **state)
-{
-    struct broker *b = *state;
-    broker_stop(b);
-    broker_fini(b);
-    free(b);
-    return 0;
-}
-
 static enum outcome come(void **state, int port, int minor, const char *id, const char *key, const char *more)
 {
     struct broker *b = *state;
@@ -270,5 +261,5 @@ int main(void)
         cmocka_unit_test(gnutls_agrees),
         cmocka_unit_test(unknown_identity_and_wrong_key_look_the_same),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, setup, broker_teardown);
 }

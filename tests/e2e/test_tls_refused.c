@@ -41,15 +41,6 @@ static int setup(void **state)
     return 0;
 }
 
-static int teardown(void **state)
-{
-    struct broker *b = *state;
-    broker_stop(b);
-    broker_fini(b);
-    free(b);
-    return 0;
-}
-
 /* ---- ClientHello by hand: numbers in hexadecimal, NULL for the usual ---- */
 
 struct hello {
@@ -298,5 +289,5 @@ int main(void)
         cmocka_unit_test(weak_suites),  cmocka_unit_test(weak_groups_and_signatures),
         cmocka_unit_test(compression),  cmocka_unit_test(renegotiation),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, setup, broker_teardown);
 }

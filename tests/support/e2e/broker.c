@@ -315,6 +315,15 @@ void broker_fini(struct broker *b)
     program_fini(&rm);
 }
 
+int broker_teardown(void **state)
+{
+    struct broker *b = *state;
+    broker_stop(b);
+    broker_fini(b);
+    free(b);
+    return 0;
+}
+
 static void run_sotto(const char *input, const char *const argv[])
 {
     struct program p;

@@ -43,6 +43,8 @@ char *broker_log(const struct broker *b);
 void broker_expect_log(const struct broker *b, const char *text);
 /* Kills what still runs and removes the folder. */
 void broker_fini(struct broker *b);
+/* The teardown of a group whose state is a broker on the heap: stops it, and frees both. */
+int broker_teardown(void **state);
 /* Absolute path of a file in the folder. The result is good until the next 64 calls. */
 const char *broker_path(const struct broker *b, const char *name);
 /* Contents of a file, with a NUL behind it, malloced; fails the test when there is no such file. */
