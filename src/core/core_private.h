@@ -55,10 +55,10 @@
 #define ALIAS_OUT_MAX 32u
 #define ALIAS_OUT_TOPIC 1024u /* a longer topic gets none: we keep what we set */
 /* What a session's filters may take in all: so much for each subscription that it may have, and so much beside. A
- * filter counts with its length and so much a level. */
-#define FILTER_BYTES 1024u
-#define FILTERS_BESIDE (64u * 1024)
-#define FILTER_LEVEL 64u
+ * filter counts with its length, in units, and a unit a level. */
+#define FILTER_UNIT 64u
+#define FILTER_UNITS 16u /* a kilobyte */
+#define FILTERS_BESIDE 1024u
 /* Properties of one packet, in bytes: one of full length, and more. */
 #define PROPS_MAX (128u * 1024)
 /* Expired retained messages are looked for so often, ms, and so many are deleted in one hold of the lock. */
@@ -248,10 +248,10 @@ struct delivery {
     bool shared : 1; /* may go to another member of its group when the session ends */
 };
 
-/* Packet ids of QoS 2 publications that were received and not yet released: sorted. */
+/* Packet ids of QoS 2 publications that were received and not yet released: sorted. 0 is no id. */
 struct id_set {
     uint16_t *v;
-    uint32_t n, cap;
+    uint16_t n, cap;
 };
 
 bool id_set_has(const struct id_set *s, uint16_t id);
@@ -265,36 +265,55 @@ struct subscription {
     struct share_group *group; /* or a shared one */
 };
 
+/* A subscription as a session keeps it: a pointer, with SUB_SHARED for that of a group. */
+typedef uintptr_t sub_ref;
+#define SUB_SHARED ((sub_ref)1)
+
+/*
+ * A broker keeps a hundred thousand of these, most without a connection: so it has no padding, and its numbers are no
+ * larger than they have to be. What is in flight is bounded by packet ids.
+ */
 struct session {
     struct shard *shard;
     struct client *client;
     handle h;
     struct rights *rights; /* of the user who made it, as of the last connection */
-    struct subscription *subs;
-    struct share_hint *hint; /* NULL: never had a shared subscription */
-    uint32_t subs_n, subs_cap;
-    size_t subs_bytes;      /* what their filters count for */
-    struct ring deliveries; /* struct delivery: those in flight, in order of sending, then those that wait */
-    uint32_t inflight;      /* how many are in flight */
-    uint32_t unsent;        /* index of the first in-flight delivery that this connection has not been sent yet */
-    uint32_t window;        /* how many may be in flight */
-    uint32_t queued;        /* QoS 1 and 2 deliveries among those that wait */
-    size_t queue_bytes;     /* memory of all that wait */
-    size_t inflight_bytes;  /* and of what is in flight, and not released */
-    struct id_set received;
+    union {
+        sub_ref one;   /* most have no more */
+        sub_ref *many; /* subs_n > 1: room for as many as the next power of two */
+    } subs;
+    struct share_hint *hint;         /* NULL: never had a shared subscription */
+    struct ring deliveries;          /* struct delivery: those in flight, in order of sending, then those that wait */
+    size_t queue_bytes;              /* memory of all that wait */
+    size_t inflight_bytes;           /* and of what is in flight, and not released */
     struct exchange *exchanges_last; /* see exchange.c */
     uint64_t next_row;
-    uint32_t ids_free;        /* so many ids from next_id on are not in use, surely */
-    uint32_t expiry;          /* seconds; 0: ends with its connection */
     struct client_will *will; /* of a connection that is gone: waits for its delay to pass */
-    msec told_full;
     struct timer timer;
+    struct id_set received;
+    uint32_t subs_n;
+    uint32_t subs_units; /* what their filters count for, in FILTER_UNITs */
+    uint32_t queued;     /* QoS 1 and 2 deliveries among those that wait */
+    uint32_t expiry;     /* seconds; 0: ends with its connection */
     uint32_t dropped;
+    uint32_t told_full; /* when that was logged, in seconds; 0: never */
+    uint16_t inflight;  /* how many are in flight */
+    uint16_t unsent;    /* index of the first in-flight delivery that this connection has not been sent yet */
+    uint16_t window;    /* how many may be in flight */
+    uint16_t ids_free;  /* so many ids from next_id on are not in use, surely */
     uint16_t next_id, id_n;
     bool ends; /* with its connection, as the client said at last; until then it counts as one that is stored */
     uint8_t id[];
 };
+/* With an id of 13 bytes a block of 208 bytes for the allocator. */
+static_assert(sizeof(void *) != 8 || offsetof(struct session, id) <= 187, "a session is to stay small");
 
+/* max_inflight: there are no more packet ids than this. */
+static inline uint16_t shard_window(const struct shard *s)
+{
+    uint32_t most = s->b->limits.max_inflight;
+    return (uint16_t)(most < UINT16_MAX ? most : UINT16_MAX);
+}
 static inline struct bytes session_id(const struct session *s)
 {
     return (struct bytes){s->id, s->id_n};
@@ -325,8 +344,10 @@ bool session_add_sub(struct session *s, struct subscription sub);
 void session_drop_sub(struct session *s, struct subscription sub);
 /* May it have another subscription, to this filter? */
 bool session_may_add_sub(const struct session *s, struct bytes filter);
-/* What a subscription counts for in subs_bytes. */
-size_t subscription_bytes(struct subscription sub);
+/* The i-th of its subscriptions, i < subs_n. */
+struct subscription session_sub(const struct session *s, uint32_t i);
+/* Forgets the i-th; the last one takes its place. */
+void session_forget_sub(struct session *s, uint32_t i);
 /* SHARE_READY and SHARE_ROOM, as they are now. */
 unsigned session_takes(const struct session *s);
 /* How it fares, for those who choose among the members of its groups. */

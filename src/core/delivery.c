@@ -199,9 +199,10 @@ static RARE void lose(struct session *n, const char *why)
     struct shard *s = n->shard;
     count_add(&s->count.dropped, 1);
     n->dropped++;
-    if (n->told_full != 0 && s->now - n->told_full < 10000)
+    uint32_t seconds = (uint32_t)(s->now / 1000) + 1;
+    if (n->told_full != 0 && seconds - n->told_full < 10)
         return;
-    n->told_full = s->now > 0 ? s->now : 1;
+    n->told_full = seconds;
     log_event(LOG_WARN, "queue.full", LF_BYTES("client", session_id(n)), LF_INT("queued", session_waiting(n)),
               LF_INT("bytes", n->queue_bytes), LF_INT("dropped", n->dropped), LF_STR("reason", why),
               LF_STR("hint", n->client != NULL

@@ -22,16 +22,18 @@ bool id_set_has(const struct id_set *s, uint16_t id)
 
 bool id_set_add(struct id_set *s, uint16_t id)
 {
+    assert(id != 0);
     uint32_t i = lower_bound(s, id);
     if (i < s->n && s->v[i] == id)
         return true;
     if (s->n == s->cap) {
-        uint32_t cap = s->cap > 0 ? s->cap * 2 : 8;
+        uint32_t cap = s->cap > 0 ? s->cap * 2u : 8;
+        cap = cap < UINT16_MAX ? cap : UINT16_MAX; /* all ids that there are */
         uint16_t *v = mem_try_realloc(s->v, cap * sizeof(*v));
         if (v == NULL)
             return false;
         s->v = v;
-        s->cap = cap;
+        s->cap = (uint16_t)cap;
     }
     memmove(s->v + i + 1, s->v + i, (s->n - i) * sizeof(*s->v));
     s->v[i] = id;

@@ -294,12 +294,12 @@ static uint32_t session_expiry(const struct client *c, const struct packet_conne
 }
 
 /* How many QoS 1 and 2 messages it may have unacknowledged. */
-static uint32_t window(const struct client *c, const struct packet_connect *p)
+static uint16_t window(const struct client *c, const struct packet_connect *p)
 {
     if (!proto_traits(c->proto)->own_terms)
-        return c->shard->b->limits.max_inflight;
+        return shard_window(c->shard);
     uint32_t asked = props_has(&p->props, PROP_RECEIVE_MAXIMUM) ? p->props.receive_maximum : UINT16_MAX;
-    return asked < RECEIVE_MAXIMUM ? asked : RECEIVE_MAXIMUM;
+    return (uint16_t)(asked < RECEIVE_MAXIMUM ? asked : RECEIVE_MAXIMUM);
 }
 
 /* Our terms, where they differ from what the client asked for or from the standard's defaults. */

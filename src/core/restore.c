@@ -132,7 +132,7 @@ bool restore_filter(struct restore *r, struct bytes filter, const struct sub_opt
 
 bool restore_received(struct restore *r, uint16_t packet_id)
 {
-    return id_set_add(&r->session->received, packet_id);
+    return packet_id != 0 && id_set_add(&r->session->received, packet_id);
 }
 
 /* ---------------------------------------------------------------- messages */

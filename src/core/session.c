@@ -32,7 +32,7 @@ struct session *session_new(struct shard *s, struct bytes id, struct rights *rig
     n->next_id = 1;
     n->ids_free = UINT16_MAX;
     n->next_row = 1;
-    n->window = s->b->limits.max_inflight;
+    n->window = shard_window(s);
     n->h = slots_add(&s->sessions, n);
     if (n->h == HANDLE_NONE || !hmap_add(&s->by_id, hash_bytes(&s->b->key, id), n)) {
         if (n->h != HANDLE_NONE)
@@ -75,10 +75,11 @@ void session_free(struct session *n)
     struct shard *s = n->shard;
     assert(n->client == NULL);
     for (uint32_t i = 0; i < n->subs_n; i++)
-        remove_from_index(n, n->subs[i]);
+        remove_from_index(n, session_sub(n, i));
     share_hint_unref(n->hint);
     count_add(&s->count.subscriptions, -(int64_t)n->subs_n);
-    mem_free(n->subs);
+    if (n->subs_n > 1)
+        mem_free(n->subs.many);
     will_cancel(n);
     session_clear_queues(n);
     id_set_fini(&n->received);
@@ -125,52 +126,93 @@ void session_detach(struct session *n)
         session_store_away(n);
 }
 
-static size_t filter_bytes(struct bytes filter)
+static uint32_t filter_units(struct bytes filter)
 {
-    return filter.n + (size_t)FILTER_LEVEL * topic_levels(filter);
+    return (uint32_t)((filter.n + FILTER_UNIT - 1) / FILTER_UNIT + topic_levels(filter));
 }
 
-size_t subscription_bytes(struct subscription sub)
+static uint32_t subscription_units(struct subscription sub)
 {
-    return sub.node != NULL ? filter_bytes(index_node_filter(sub.node))
-                            : filter_bytes(share_filter(sub.group)) + share_name(sub.group).n;
+    return sub.node != NULL ? filter_units(index_node_filter(sub.node))
+                            : filter_units(share_filter(sub.group)) + (uint32_t)(share_name(sub.group).n / FILTER_UNIT);
 }
 
 bool session_may_add_sub(const struct session *n, struct bytes filter)
 {
-    size_t max = n->shard->b->limits.max_subscriptions;
-    return n->subs_n < max && n->subs_bytes + filter_bytes(filter) <= max * FILTER_BYTES + FILTERS_BESIDE;
+    uint64_t max = n->shard->b->limits.max_subscriptions;
+    uint64_t most = max * FILTER_UNITS + FILTERS_BESIDE;
+    return n->subs_n < max && (uint64_t)n->subs_units + filter_units(filter) <= (most < UINT32_MAX ? most : UINT32_MAX);
+}
+
+static sub_ref ref_of(struct subscription sub)
+{
+    return sub.node != NULL ? (sub_ref)sub.node : (sub_ref)sub.group | SUB_SHARED;
+}
+
+static sub_ref *refs(struct session *n)
+{
+    return n->subs_n > 1 ? n->subs.many : &n->subs.one;
+}
+
+struct subscription session_sub(const struct session *n, uint32_t i)
+{
+    assert(i < n->subs_n);
+    sub_ref r = n->subs_n > 1 ? n->subs.many[i] : n->subs.one;
+    return (r & SUB_SHARED) != 0 ? (struct subscription){.group = (struct share_group *)(r & ~SUB_SHARED)}
+                                 : (struct subscription){.node = (struct index_node *)r};
+}
+
+/* Room for another one beside subs_n > 0 of them. */
+static bool more_room(struct session *n)
+{
+    uint32_t k = n->subs_n;
+    if ((k & (k - 1)) != 0)
+        return true;
+    sub_ref *v = mem_try_realloc(k > 1 ? n->subs.many : NULL, (size_t)k * 2 * sizeof(*v));
+    if (v == NULL)
+        return false;
+    if (k == 1)
+        v[0] = n->subs.one;
+    n->subs.many = v;
+    return true;
 }
 
 bool session_add_sub(struct session *n, struct subscription sub)
 {
-    if (n->subs_n == n->subs_cap) {
-        uint32_t cap = n->subs_cap > 0 ? n->subs_cap * 2 : 1;
-        struct subscription *v = mem_try_realloc(n->subs, cap * sizeof(*v));
-        if (v == NULL)
-            return false;
-        n->subs = v;
-        n->subs_cap = cap;
-    }
-    n->subs[n->subs_n++] = sub;
-    n->subs_bytes += subscription_bytes(sub);
+    uint32_t units = subscription_units(sub);
+    if (units > UINT32_MAX - n->subs_units || (n->subs_n > 0 && !more_room(n)))
+        return false;
+    n->subs_n++;
+    refs(n)[n->subs_n - 1] = ref_of(sub);
+    n->subs_units += units;
     count_add(&n->shard->count.subscriptions, 1);
     return true;
 }
 
+void session_forget_sub(struct session *n, uint32_t i)
+{
+    n->subs_units -= subscription_units(session_sub(n, i));
+    sub_ref *v = refs(n);
+    v[i] = v[n->subs_n - 1];
+    if (--n->subs_n != 1)
+        return;
+    n->subs.one = v[0];
+    mem_free(v);
+}
+
 void session_drop_sub(struct session *n, struct subscription sub)
 {
+    sub_ref wanted = ref_of(sub), *v = refs(n);
     uint32_t i = 0;
-    while (i < n->subs_n && (n->subs[i].node != sub.node || n->subs[i].group != sub.group))
+    while (i < n->subs_n && v[i] != wanted)
         i++;
     assert(i < n->subs_n);
-    n->subs_bytes -= subscription_bytes(sub);
-    n->subs[i] = n->subs[--n->subs_n];
+    session_forget_sub(n, i);
     count_add(&n->shard->count.subscriptions, -1);
 }
 
 /* How many ids from next_id on are surely free: the distance to the nearest one in use. */
-static uint32_t free_run(const struct session *n)
+static uint16_t free_run(const struct session *n)
 {
     uint32_t best = UINT16_MAX;
     for (uint32_t i = 0; i < n->inflight; i++) {
@@ -182,13 +224,12 @@ static uint32_t free_run(const struct session *n)
         if (distance < best)
             best = distance;
     }
-    return best;
+    return (uint16_t)best;
 }
 
 /* Goes on to an id that is free. */
 static RARE void find_free_ids(struct session *n)
 {
-    assert(n->inflight < UINT16_MAX);
     while (n->ids_free == 0) {
         n->ids_free = free_run(n);
         if (n->ids_free == 0)

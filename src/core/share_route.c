@@ -55,11 +55,10 @@ static void leave_groups(struct session *n)
 {
     uint32_t before = n->subs_n;
     for (uint32_t i = n->subs_n; i-- > 0;) {
-        struct subscription sub = n->subs[i];
+        struct subscription sub = session_sub(n, i);
         if (sub.group == NULL)
             continue;
-        n->subs_bytes -= subscription_bytes(sub);
-        n->subs[i] = n->subs[--n->subs_n];
+        session_forget_sub(n, i);
         index_remove_shared(n->shard->b->index, sub.group, n->h);
     }
     count_add(&n->shard->count.subscriptions, (int64_t)n->subs_n - before);

@@ -87,8 +87,8 @@ static void check_session(const struct shard *s, const struct session *n)
         rig_die("a session and its client don't know each other");
     if (n->client == NULL && !session_durable(n))
         rig_die("a session that ends with its connection is left without one");
-    if ((n->subs_n == 0) != (n->subs_bytes == 0))
-        rig_die("%u subscriptions count for %d bytes", n->subs_n, (int)n->subs_bytes);
+    if ((n->subs_n == 0) != (n->subs_units == 0))
+        rig_die("%u subscriptions count for %d units", n->subs_n, (int)n->subs_units);
     check_queue(n);
     if (n->inflight > 0 || n->unsent > 0)
         check_inflight(n);
