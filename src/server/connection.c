@@ -36,14 +36,6 @@ static struct connection *live(void *owner)
     return c->client != NULL ? c : NULL;
 }
 
-static void give_handshake(struct connection *c)
-{
-    if (!(c->flags & CONNECTION_HANDSHAKING))
-        return;
-    c->flags &= (uint16_t)~CONNECTION_HANDSHAKING;
-    server_give_handshake(c->loop->server);
-}
-
 /* ---------------------------------------------------------------- what is kept */
 
 static size_t kept_n(const struct connection *c)
@@ -86,7 +78,6 @@ void connection_end(struct connection *c, const char *why)
 {
     struct client *client = c->client;
     c->client = NULL;
-    give_handshake(c);
     if (c->flags & CONNECTION_LINGERS) {
         list_remove(&c->all);
         list_push_back(&c->loop->connections, &c->all);
@@ -216,7 +207,7 @@ static void on_established(void *owner)
     struct bytes user;
     if (c == NULL)
         return;
-    give_handshake(c);
+    c->flags &= (uint16_t)~CONNECTION_HANDSHAKING;
     client_set_handshaking(c->client, false);
     transport_user(c->transport, &user);
     if (user.n > 0)
@@ -336,7 +327,7 @@ static void log_delay(struct connection *c)
     char why[OFFER_MAX], hint[OFFER_MAX];
     transport_explain_delay(c->transport, why, sizeof(why), hint, sizeof(hint));
     log_handshake(c, why, hint);
-    give_handshake(c);
+    c->flags &= (uint16_t)~CONNECTION_HANDSHAKING;
 }
 
 void connection_turn(struct connection *c)
@@ -397,8 +388,6 @@ static void refused(struct server *s, const struct listener *from, const char *p
 {
     log_event(LOG_WARN, "connect.refused", LF_PEER("peer", peer), LF_STR("listener", from->config->name),
               LF_STR("reason", why));
-    if (from->config->tls)
-        server_give_handshake(s);
     server_give_connection(s);
 }
 

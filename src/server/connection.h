@@ -20,7 +20,7 @@ enum connection_flag {
     CONNECTION_BLOCKED = 4,      /* the kernel takes nothing more: `drained` will come */
     CONNECTION_STOPPED = 8,      /* not reading, because the client is paused */
     CONNECTION_MOVING = 16,      /* wants to go to another loop */
-    CONNECTION_HANDSHAKING = 32, /* holds one of the places for handshakes */
+    CONNECTION_HANDSHAKING = 32, /* its TLS handshake isn't done */
     CONNECTION_LINGERS = 64,     /* in the loop's lingering list */
     CONNECTION_WAITED = 256,     /* its acknowledgments have waited for more of them as long as they may */
     CONNECTION_OWN_ROOM = 128,   /* what is being read goes to `kept`, not to the loop's buffer */
@@ -44,8 +44,8 @@ struct connection {
     uint8_t held;   /* the bytes of those that began to wait; 0: none do */
 };
 
-/* Takes the socket over; it has a place among the connections and, with TLS, among the handshakes, which are given
- * back when it is over. peer: "address:port", copied. */
+/* Takes the socket over; it has a place among the connections, which is given back when it is over. peer:
+ * "address:port", copied. */
 void connection_accept(struct loop *l, const struct listener *from, int fd, const char *peer);
 /* Fills in what TLS has shown of who it is. */
 void connection_identify(const struct connection *c, struct auth_request *r);

@@ -31,7 +31,7 @@ void listener_close(struct listener *l);
 int listener_attach(struct loop *l);
 /* Ends accepting; the sockets are closed. On the loop's thread. */
 void listener_detach(struct loop *l);
-/* Accepts again, after a wait for descriptors or for a place among the handshakes. */
+/* Accepts again, after a wait for descriptors. */
 void listener_retry(struct loop *l);
 /* Takes the sockets that loop 0 accepted for this one. */
 void listener_receive(struct loop *l);

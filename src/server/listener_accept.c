@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Accepting. A loop polls its own sockets and accepts a few connections at a time. What can't be served now is left
- * in the kernel's queue where that is possible: while all places for handshakes are taken, and for a moment when the
- * system is out of descriptors. Only where the broker itself is full, a connection is accepted and closed, so that
- * the peer knows.
+ * in the kernel's queue where that is possible: for a moment, when the system is out of descriptors. Only where the
+ * broker itself is full, a connection is accepted and closed, so that the peer knows.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -125,8 +124,6 @@ static bool goes_on(struct acceptor *a, int error)
 static void full(struct loop *l, const struct listener *from, int fd, const char *peer)
 {
     close(fd);
-    if (from->config->tls)
-        server_give_handshake(l->server);
     log_event(LOG_WARN, "connect.refused", LF_PEER("peer", peer), LF_STR("listener", from->config->name),
               LF_STR("reason", "max_connections is reached"), LF_INT("max_connections", l->server->max_connections),
               LF_STR("hint", "raise max_connections, and the open-file limit with it"));
@@ -154,11 +151,8 @@ static bool accept_one(struct acceptor *a)
     struct sockaddr_storage from = {0};
     socklen_t n = sizeof(from);
     int fd = accept4(a->fd, (struct sockaddr *)&from, &n, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    if (fd < 0) {
-        if (a->listener->config->tls)
-            server_give_handshake(a->loop->server);
+    if (fd < 0)
         return goes_on(a, errno);
-    }
     char peer[PEER_MAX];
     name_peer(fd, &from, peer, sizeof(peer));
     if (server_take_connection(a->loop->server))
@@ -166,22 +160,6 @@ static bool accept_one(struct acceptor *a)
     else
         full(a->loop, a->listener, fd, peer);
     return true;
-}
-
-/*
- * A place among the handshakes, or none: then the socket isn't polled until one is free. The second look closes the
- * gap in which the last handshake ended before we said that we wait.
- */
-static bool take_place(struct acceptor *a)
-{
-    struct loop *l = a->loop;
-    if (!a->listener->config->tls || server_take_handshake(l->server))
-        return true;
-    uv_poll_stop(&a->poll);
-    atomic_store(&l->wants_handshake, true);
-    if (atomic_load(&l->server->handshakes) < l->server->max_handshakes)
-        loop_wake(l);
-    return false;
 }
 
 static void on_acceptable(uv_poll_t *p, int status, int events)
@@ -193,7 +171,7 @@ static void on_acceptable(uv_poll_t *p, int status, int events)
         pause_all(a->loop);
         return;
     }
-    for (unsigned i = 0; i < ACCEPTS && take_place(a); i++) {
+    for (unsigned i = 0; i < ACCEPTS; i++) {
         if (!accept_one(a))
             return;
     }
@@ -218,8 +196,6 @@ void listener_receive(struct loop *l)
             connection_accept(l, a->from, a->fd, a->peer);
         } else {
             close(a->fd);
-            if (a->from->config->tls)
-                server_give_handshake(l->server);
             server_give_connection(l->server);
         }
         mem_free(a);

@@ -398,8 +398,8 @@ static void on_bell(uv_async_t *a)
     handover_receive(l);
     take_answers(l);
     listener_receive(l);
-    if (atomic_exchange(&l->wants_handshake, false) && !l->stopping)
-        listener_retry(l);
+    if (atomic_exchange(&l->wants_handshake, false))
+        transport_loop_places(&l->transport);
     shard_mail(l->shard, loop_now(l));
     atomic_store(&l->pulse, ring);
     if (atomic_load(&l->server->stopping) && !l->stopping)
@@ -420,6 +420,23 @@ static void init_lists(struct loop *l)
     list_init(&l->later);
     list_init(&l->resume);
     l->armed = l->accept_again = l->stop_due = l->later_due = MSEC_NEVER;
+}
+
+/* The second look closes the gap in which the last handshake ended before we said that we wait. */
+static bool take_place(void *ctx)
+{
+    struct loop *l = ctx;
+    if (server_take_handshake(l->server))
+        return true;
+    atomic_store(&l->wants_handshake, true);
+    if (atomic_load(&l->server->handshakes) < l->server->max_handshakes)
+        loop_wake(l);
+    return false;
+}
+
+static void give_place(void *ctx)
+{
+    server_give_handshake(((struct loop *)ctx)->server);
 }
 
 static void init_handles(struct loop *l)
@@ -458,8 +475,13 @@ int loop_init(struct loop *l, struct server *s, unsigned number)
     l->shard = shard_new(s->broker, number, &env, persist_ops(s), persist_context(s, number, &l->store));
     l->tls = reload_set(s->reload);
     l->plain = mem_alloc(LOOP_HEADROOM + LOOP_READ);
-    l->transport = (struct transport_loop){
-        .uv = &l->uv, .pool = shard_pool(l->shard), .read_buf = mem_alloc(LOOP_READ), .read_cap = LOOP_READ};
+    l->transport = (struct transport_loop){.uv = &l->uv,
+                                           .pool = shard_pool(l->shard),
+                                           .read_buf = mem_alloc(LOOP_READ),
+                                           .read_cap = LOOP_READ,
+                                           .take_place = take_place,
+                                           .give_place = give_place,
+                                           .ctx = l};
     transport_loop_open(&l->transport);
     return 0;
 }

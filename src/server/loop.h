@@ -70,7 +70,7 @@ struct loop {
     struct acceptor *acceptors;
     size_t acceptors_n;
     msec accept_again;           /* the system is out of descriptors: try again then; MSEC_NEVER otherwise */
-    atomic_bool wants_handshake; /* accepting with TLS waits for a free place */
+    atomic_bool wants_handshake; /* TLS hellos wait for a free place */
     _Atomic uint32_t pulse;      /* the last ring of the server that was heard, with all inboxes emptied behind it */
 
     struct histogram lag;      /* microseconds that somebody waits who comes while the loop is busy */

@@ -35,7 +35,7 @@ struct server {
     struct control *control; /* served by loop 0; NULL: there is none */
     uint32_t max_connections, max_handshakes;
     _Atomic uint32_t connections;   /* accepted and not yet closed, in all loops and between them */
-    _Atomic uint32_t handshakes;    /* of TLS, in progress */
+    _Atomic uint32_t handshakes;    /* of TLS, from the whole hello on, in progress */
     _Atomic msec accept_complained; /* when we last said that accept failed */
     _Atomic unsigned listening;     /* sockets that loops accept from */
     _Atomic uint32_t ring;          /* the last number that loops were asked to store as their pulse */

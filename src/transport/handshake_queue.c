@@ -8,6 +8,7 @@ void handshake_queue_init(struct handshake_queue *q)
     list_init(&q->begun);
     list_init(&q->fresh);
     q->in_a_row = 0;
+    q->blocked = false;
 }
 
 void handshake_queue_add(struct handshake_queue *q, struct list *node, bool begun)
@@ -20,9 +21,19 @@ bool handshake_queue_empty(const struct handshake_queue *q)
     return list_empty(&q->begun) && list_empty(&q->fresh);
 }
 
+bool handshake_queue_idle(const struct handshake_queue *q)
+{
+    return list_empty(&q->begun) && (q->blocked || list_empty(&q->fresh));
+}
+
+void handshake_queue_unblock(struct handshake_queue *q)
+{
+    q->blocked = false;
+}
+
 static struct list *take(struct handshake_queue *q)
 {
-    if (list_empty(&q->fresh)) {
+    if (q->blocked || list_empty(&q->fresh)) {
         q->in_a_row = 0;
         return list_pop_front(&q->begun);
     }
@@ -34,12 +45,15 @@ static struct list *take(struct handshake_queue *q)
     return list_pop_front(&q->begun);
 }
 
-void handshake_queue_run(struct handshake_queue *q, uint64_t (*clock)(void), void (*step)(struct list *node))
+void handshake_queue_run(struct handshake_queue *q, uint64_t (*clock)(void), bool (*step)(struct list *node))
 {
     uint64_t start = clock();
     struct list *n;
     while ((n = take(q)) != NULL) {
-        step(n);
+        if (!step(n)) {
+            list_push_back(q->fresh.next, n); /* the front */
+            q->blocked = true;
+        }
         if (clock() - start >= HANDSHAKE_BUDGET_NS)
             return;
     }

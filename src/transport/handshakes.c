@@ -7,6 +7,10 @@
  * (whose buffers bound them), and the socket isn't asked again. Once per turn, in libuv's idle phase, the queue gets
  * its 5 ms; while somebody is left in it the loop polls without sleeping, so established clients have their turn
  * between.
+ *
+ * How many are in progress at a time is bounded by places, which all loops share (transport_loop). Who begins takes one
+ * before its bytes are read, and gives it back at once where they are no whole hello yet: who is silent or sends a byte
+ * now and then keeps nobody out, and who waits for a place costs no memory.
  */
 #include "handshakes_private.h"
 
@@ -25,14 +29,20 @@ static void on_turn(uv_idle_t *idle)
 {
     struct handshakes *h = idle->data;
     handshake_queue_run(&h->queue, uv_hrtime, tls_take_turn);
-    if (handshake_queue_empty(&h->queue))
+    if (handshake_queue_idle(&h->queue))
         uv_idle_stop(idle);
+}
+
+static void go_on(struct handshakes *h)
+{
+    if (!handshake_queue_idle(&h->queue))
+        uv_idle_start(&h->idle, on_turn);
 }
 
 void handshakes_add(struct transport_loop *l, struct list *node, bool begun)
 {
     handshake_queue_add(&l->handshakes->queue, node, begun);
-    uv_idle_start(&l->handshakes->idle, on_turn);
+    go_on(l->handshakes);
 }
 
 void transport_loop_open(struct transport_loop *l)
@@ -45,7 +55,13 @@ void transport_loop_open(struct transport_loop *l)
 
 bool transport_loop_shakes_hands(const struct transport_loop *l)
 {
-    return !handshake_queue_empty(&l->handshakes->queue);
+    return !handshake_queue_idle(&l->handshakes->queue);
+}
+
+void transport_loop_places(struct transport_loop *l)
+{
+    handshake_queue_unblock(&l->handshakes->queue);
+    go_on(l->handshakes);
 }
 
 static void on_closed(uv_handle_t *idle)

@@ -137,6 +137,8 @@ void stream_ended(struct transport *t, const char *why, const char *hint, bool d
     t->broken = t->broken || why != NULL;
     stop_reading(t);
     stream_unkick(t);
+    if (t->tls != NULL)
+        tls_give_place(t->tls);
     t->events->ended(t->owner, why, hint, during_handshake);
 }
 
@@ -219,10 +221,12 @@ void stream_fetch(struct transport *t)
     uv_buf_t buf = uv_buf_init((char *)t->loop->read_buf, (unsigned)t->loop->read_cap);
     ssize_t n = recv(fd_of(t), buf.base, buf.len, MSG_DONTWAIT);
     int error = n < 0 ? uv_translate_sys_error(errno) : UV_EOF;
-    if (error == UV_EAGAIN || error == UV_EINTR)
+    if (error == UV_EAGAIN || error == UV_EINTR) {
+        tls_got_nothing(t->tls);
         stream_resume(t);
-    else
+    } else {
         on_read(t->handle, n > 0 ? n : error, &buf);
+    }
 }
 
 bool stream_peer_left(const struct transport *t)
@@ -458,6 +462,8 @@ void transport_close(struct transport *t)
     }
     stream_unkick(t);
     stop_reading(t);
+    if (t->tls != NULL)
+        tls_give_place(t->tls);
     if (t->tls != NULL && !t->broken)
         tls_say_goodbye(t);
     if (!t->ended || t->broken)

@@ -51,6 +51,7 @@ struct tls {
     const struct tls_pair *pair; /* which certificate it gets; NULL until then */
     struct client_hello *hello;  /* what it offered; NULL before the first byte, and from the first packet on */
     bool late;                   /* it has waited for its turn so long that its peer may have left */
+    bool placed;                 /* it holds one of the places for handshakes */
     bool established;
     bool answered; /* more than an alert was sent: the client has seen our certificate */
     bool in_is_rest;
@@ -266,13 +267,38 @@ void tls_leave_queue(struct tls *s)
     list_remove(&s->turn);
 }
 
-void tls_take_turn(struct list *node)
+static bool take_place(struct tls *s)
+{
+    const struct transport_loop *l = s->stream->loop;
+    if (!s->placed && l->take_place != NULL)
+        s->placed = l->take_place(l->ctx);
+    return s->placed || l->take_place == NULL;
+}
+
+void tls_give_place(struct tls *s)
+{
+    if (!s->placed)
+        return;
+    s->placed = false;
+    s->stream->loop->give_place(s->stream->loop->ctx);
+}
+
+void tls_got_nothing(struct tls *s)
+{
+    if (s->ssl == NULL)
+        tls_give_place(s);
+}
+
+bool tls_take_turn(struct list *node)
 {
     struct tls *s = container_of(node, struct tls, turn);
+    if (!take_place(s))
+        return false;
     uint64_t waited = uv_now(s->stream->loop->uv) - s->queued_at;
     s->waited += waited;
     s->late = waited > LATE_MS;
     stream_fetch(s->stream);
+    return true;
 }
 
 uint64_t tls_waited(struct tls *s)
@@ -294,8 +320,10 @@ static bool begin(struct transport *t)
         fail(t, MEMORY_E);
         return false;
     }
-    if (client_hello_read(s->hello, bytes_of(s->in, s->in_n)) == HELLO_PARTLY && s->in_n < HELLO_WIRE_MAX)
+    if (client_hello_read(s->hello, bytes_of(s->in, s->in_n)) == HELLO_PARTLY && s->in_n < HELLO_WIRE_MAX) {
+        tls_give_place(s);
         return false;
+    }
     /* Its peer may have waited less long. */
     if (s->late && s->hello->read && stream_peer_left(t)) {
         t->broken = true;
@@ -328,6 +356,7 @@ static bool shake_hands(struct transport *t, const bool *moved)
         return false;
     }
     s->established = true;
+    tls_give_place(s);
     if (tls_context_keylog(s->context) != NULL)
         tls_keylog_end(s->ssl);
     stream_flush(t, &s->out);

@@ -61,8 +61,12 @@ size_t tls_room(struct transport *t);
 void tls_want_turn(struct transport *t);
 /* It doesn't wait for one any more. */
 void tls_leave_queue(struct tls *s);
-/* A queued handshake's turn has come; node: out of the queue. */
-void tls_take_turn(struct list *node);
+/* A queued handshake's turn has come; node: out of the queue. False: it can't begin without a place. */
+bool tls_take_turn(struct list *node);
+/* Its turn was in vain: nothing was there. */
+void tls_got_nothing(struct tls *s);
+/* The handshake is over: others may begin. Idempotent. */
+void tls_give_place(struct tls *s);
 uint64_t tls_waited(struct tls *s);
 /* Ciphertext that came, in the loop's read buffer. t may be gone to another loop afterwards. */
 void tls_input(struct transport *t, const uint8_t *p, size_t n);

@@ -176,11 +176,100 @@ static void who_begins_is_let_through_to_the_end(void **state)
     peer_disconnect(last);
 }
 
+static void start_other(struct broker *other, const struct broker *certs, const char *limits)
+{
+    char ini[2048];
+
+    broker_init(other);
+    snprintf(ini, sizeof ini,
+             "[broker]\nthreads = 1\ndata_dir = @DIR@/data\n[auth]\nanonymous = on\n[limits]\n%s\n"
+             "[listener.tls]\naddress = 127.0.0.1\nport = @P0@\ntls = on\ncert = %s/certs/server-ec.crt\n"
+             "key = %s/certs/server-ec.key\n",
+             limits, certs->dir, certs->dir);
+    broker_write(other, "sotto.ini", ini);
+    broker_start(other);
+}
+
+/* More than there are places; they have minutes until their time is up. */
+static void the_silent_and_the_slow_keep_nobody_out(void **state)
+{
+    enum { SILENT = 400, SLOW = 200 };
+    struct broker *b = *state, other;
+    uint8_t hello[4096];
+    size_t n = recorded_hello("openssl", hello, sizeof hello), sent = 0;
+    struct peer *p[SILENT + SLOW];
+
+    start_other(&other, b, "connect_timeout = 300s");
+    for (unsigned i = 0; i < SILENT + SLOW; i++)
+        p[i] = peer_tcp(other.ports[0]);
+    for (unsigned round = 0; round < 6; round++) {
+        for (unsigned byte = 0; byte < 5; byte++, sent++) {
+            for (unsigned i = SILENT; i < SILENT + SLOW; i++)
+                peer_send_bytes(p[i], hello + sent, 1);
+        }
+        struct peer *tls = peer_tls(other.ports[0], broker_path(b, "certs/ca.crt"), round % 2 ? 2 : 3);
+        peer_connect(tls, "at-once", true, false);
+        peer_disconnect(tls);
+    }
+    /* The slow ones are served, too, once their hello is there. */
+    for (unsigned i = SILENT; i < SILENT + 3; i++) {
+        uint8_t first = 0;
+        peer_send_bytes(p[i], hello + sent, n - sent);
+        for (struct waiting w = {0}; recv(peer_fd(p[i]), &first, 1, MSG_PEEK | MSG_DONTWAIT) != 1 && waiting(&w);)
+            continue;
+        assert_int_equal(first, 22);
+    }
+    for (unsigned i = 0; i < SILENT + SLOW; i++)
+        peer_abort(p[i]);
+    broker_stop(&other);
+    broker_fini(&other);
+}
+
+/* A place is free again whichever way a handshake ends. */
+static void who_finds_no_place_waits_for_one(void **state)
+{
+    struct broker *b = *state, other;
+    uint8_t hello[4096], first = 0;
+    size_t n = recorded_hello("openssl", hello, sizeof hello);
+    struct peer *p[6];
+
+    start_other(&other, b, "max_handshakes = 2\nconnect_timeout = 300s");
+    for (unsigned i = 0; i < 6; i++) {
+        p[i] = peer_tcp(other.ports[0]);
+        peer_send_bytes(p[i], hello, n);
+        for (struct waiting w = {0}; i < 2 && recv(peer_fd(p[i]), &first, 1, MSG_PEEK | MSG_DONTWAIT) != 1;)
+            assert_true(waiting(&w));
+    }
+    for (unsigned i = 0; i < 4; i++) {
+        usleep(100000);
+        assert_int_equal(recv(peer_fd(p[i + 2]), &first, 1, MSG_PEEK | MSG_DONTWAIT), -1);
+        if (i % 2 == 0) /* one leaves, the other one says nonsense */
+            peer_abort(p[i]);
+        else
+            peer_send(p[i], "17 03 03 00 02 00 00");
+        for (struct waiting w = {0}; recv(peer_fd(p[i + 2]), &first, 1, MSG_PEEK | MSG_DONTWAIT) != 1;)
+            assert_true(waiting(&w));
+        if (i % 2 == 1)
+            peer_abort(p[i]);
+    }
+    peer_abort(p[4]);
+    for (unsigned i = 0; i < 4; i++) {
+        struct peer *tls = peer_tls(other.ports[0], broker_path(b, "certs/ca.crt"), i % 2 ? 2 : 3);
+        peer_connect(tls, "in-turn", true, false);
+        peer_disconnect(tls);
+    }
+    peer_abort(p[5]);
+    broker_stop(&other);
+    broker_fini(&other);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(others_go_on_while_hundreds_shake_hands),
         cmocka_unit_test(who_begins_is_let_through_to_the_end),
+        cmocka_unit_test(the_silent_and_the_slow_keep_nobody_out),
+        cmocka_unit_test(who_finds_no_place_waits_for_one),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

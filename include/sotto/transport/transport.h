@@ -28,6 +28,12 @@ struct transport_loop {
     uint8_t *read_buf;             /* one for all connections of the loop: ciphertext */
     size_t read_cap;               /* 64 KiB */
     struct handshakes *handshakes; /* the transports' own, by transport_loop_open: TLS handshakes that wait */
+    /* A place among the handshakes in progress, which one holds from the peer's whole hello until it is done or over;
+     * both NULL: there are always enough. take_place says false when there is none; then transport_loop_places is to be
+     * called when there may be one. */
+    bool (*take_place)(void *ctx);
+    void (*give_place)(void *ctx);
+    void *ctx;
 };
 
 /* Completes l, whose other members are set, and must be where they are until transport_loop_close, which is called when
@@ -36,6 +42,8 @@ void transport_loop_open(struct transport_loop *l);
 void transport_loop_close(struct transport_loop *l);
 /* Handshakes wait: they get their part of the next turn, which comes at once. */
 bool transport_loop_shakes_hands(const struct transport_loop *l);
+/* Who waits for a place tries again, in the next turn. */
+void transport_loop_places(struct transport_loop *l);
 
 struct transport_events {
     /* Where plaintext is to be put, and how much at most (*cap). NULL: nothing more for now (budget of the turn, or

@@ -15,29 +15,34 @@ struct work {
     struct list node;
     uint64_t costs;
     unsigned again; /* times that it queues itself, half through */
-    unsigned done;  /* the place in the order in which steps were done; 0: not yet */
+    bool needs_place;
+    unsigned done; /* the place in the order in which steps were done; 0: not yet */
 };
 
 static struct handshake_queue queue;
 static struct work works[MANY];
 static uint64_t now;
-static unsigned order;
+static unsigned order, places;
 
 static uint64_t fake_clock(void)
 {
     return now;
 }
 
-static void step(struct list *node)
+static bool step(struct list *node)
 {
     struct work *w = container_of(node, struct work, node);
     assert_true(list_empty(node));
+    if (w->needs_place && places == 0)
+        return false;
+    places -= w->needs_place;
     now += w->costs;
     w->done = ++order;
     if (w->again > 0) {
         w->again--;
         handshake_queue_add(&queue, node, true);
     }
+    return true;
 }
 
 static int begin(void **state)
@@ -152,6 +157,32 @@ static void who_leaves_is_not_served(void **state)
     assert_int_equal(works[1].done, 0);
 }
 
+/* They keep their order, and nobody asks for them meanwhile; who has begun goes on. */
+static void beginners_wait_for_places(void **state)
+{
+    (void)state;
+    places = 1;
+    for (unsigned i = 0; i < 4; i++) {
+        works[i].needs_place = true;
+        handshake_queue_add(&queue, &works[i].node, false);
+    }
+    assert_int_equal(turn(), 1);
+    assert_true(handshake_queue_idle(&queue));
+    assert_false(handshake_queue_empty(&queue));
+    handshake_queue_add(&queue, &works[4].node, true);
+    assert_false(handshake_queue_idle(&queue));
+    assert_int_equal(turn(), 1);
+    assert_int_equal(works[4].done, 2);
+    places = 2;
+    assert_int_equal(turn(), 0);
+    handshake_queue_unblock(&queue);
+    list_remove(&works[1].node);
+    assert_int_equal(turn(), 2);
+    assert_int_equal(works[2].done, 3);
+    assert_int_equal(works[3].done, 4);
+    assert_true(handshake_queue_empty(&queue));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -162,6 +193,7 @@ int main(void)
         cmocka_unit_test_setup(what_is_begun_is_finished, begin),
         cmocka_unit_test_setup(who_queues_forever_keeps_nobody_out, begin),
         cmocka_unit_test_setup(who_leaves_is_not_served, begin),
+        cmocka_unit_test_setup(beginners_wait_for_places, begin),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
