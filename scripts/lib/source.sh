@@ -81,8 +81,10 @@ fetch_source() {
             mv -f "$work/get/$package"_* "$cache/source/"
             return 0
         fi
+        # One that its index names and its pool has not is not rare: a mirror that lags, or keeps a part only.
+        say "$wanted's package can't be had there (why stands above)"
     done
-    die "$title's source could not be fetched; see apt's messages above. $without"
+    die "$title's source could not be fetched. $without"
 }
 
 newest_dsc() {
