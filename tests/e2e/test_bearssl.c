@@ -8,22 +8,7 @@
  */
 #include "e2e/e2e.h"
 
-#include <limits.h>
-#include <unistd.h>
-
-static char program_path[PATH_MAX];
 static char fingerprint[64];
-
-/* It lies beside this program. */
-static bool find_program(void)
-{
-    ssize_t n = readlink("/proc/self/exe", program_path, sizeof program_path - 32);
-    if (n <= 0)
-        return false;
-    program_path[n] = '\0';
-    strcpy(strrchr(program_path, '/'), "/bearssl_client");
-    return access(program_path, X_OK) == 0;
-}
 
 /* What `cert show` prints for Tasmota. */
 static void read_fingerprint(struct broker *b)
@@ -67,7 +52,7 @@ static void device(struct broker *b, int port, unsigned length, const char *how,
     char number[8], size[8];
     snprintf(number, sizeof number, "%u", b->ports[port]);
     snprintf(size, sizeof size, "%u", length);
-    program_start(&p, NULL, ARGV(program_path, "localhost", number, size, how, what));
+    program_start(&p, NULL, ARGV(program_of_ours("bearssl_client"), "localhost", number, size, how, what));
     program_wait(&p);
     if (strstr(p.output, says) == NULL)
         fail_msg("bearssl_client at listener %d, %u bytes, %s '%s':\n%s", port, length, how, what, p.output);
@@ -116,7 +101,7 @@ int main(void)
         cmocka_unit_test(ecdsa_alone_is_too_much_for_it),
     };
 
-    if (!find_program()) {
+    if (program_of_ours("bearssl_client") == NULL) {
         fprintf(stderr,
                 "skipped: there is no bearssl_client beside this program (scripts/build-bearssl, then cmake)\n");
         return 77;

@@ -5,31 +5,13 @@
  */
 #include "e2e/e2e.h"
 
-#include <limits.h>
-#include <unistd.h>
-
-static char program_path[PATH_MAX];
-
-/* It lies beside this program. */
-static bool find_program(void)
-{
-    char self[PATH_MAX];
-    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
-    if (n <= 0)
-        return false;
-    self[n] = '\0';
-    *strrchr(self, '/') = '\0';
-    int size = snprintf(program_path, sizeof program_path, "%s/mbedtls_client", self);
-    return size > 0 && (size_t)size < sizeof program_path && access(program_path, X_OK) == 0;
-}
-
 static void device(struct broker *b, const char *name, const char *ca_file, const char *how, const char *says)
 {
     struct program p;
     char port[8];
 
     snprintf(port, sizeof port, "%u", b->ports[1]);
-    program_run(&p, 0, NULL, ARGV(program_path, name, port, ca_file, how));
+    program_run(&p, 0, NULL, ARGV(program_of_ours("mbedtls_client"), name, port, ca_file, how));
     if (strstr(p.output, says) == NULL)
         fail_msg("mbedtls_client wrote:\n%s", p.output);
     program_fini(&p);
@@ -68,7 +50,7 @@ int main(void)
         cmocka_unit_test(a_device_with_another_ca_is_told_of),
     };
 
-    if (!find_program()) {
+    if (program_of_ours("mbedtls_client") == NULL) {
         fprintf(stderr, "skipped: there is no mbedtls_client beside this program (package libmbedtls-dev)\n");
         return 77;
     }

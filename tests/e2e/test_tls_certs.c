@@ -9,9 +9,6 @@
  */
 #include "e2e/e2e.h"
 
-#include <limits.h>
-#include <unistd.h>
-
 static void make_certificates(const struct broker *b)
 {
     static const char script[] =
@@ -184,42 +181,31 @@ static void records_are_as_long_as_asked_for(void **state)
     free(text);
 }
 
-static const char *mbedtls(void)
-{
-    static char path[PATH_MAX];
-    ssize_t n = readlink("/proc/self/exe", path, sizeof path - 32);
-    if (n <= 0)
-        return NULL;
-    path[n] = '\0';
-    strcpy(strrchr(path, '/'), "/mbedtls_client");
-    return access(path, X_OK) == 0 ? path : NULL;
-}
-
 /* A device with records of 1 KiB can't take a certificate message of 2: it gets the shorter one where there is one. */
 static void the_shorter_certificate_goes_to_short_records(void **state)
 {
     const struct broker *b = *state;
     struct program p;
     char port[8];
-    if (mbedtls() == NULL || b->pid == 0)
+    const char *mbedtls = program_of_ours_need("mbedtls_client");
+    if (b->pid == 0)
         skip();
     snprintf(port, sizeof port, "%u", b->ports[2]);
     program_run(&p, 0, NULL,
-                ARGV(mbedtls(), "localhost", port, broker_path(b, "trusted.crt"), "trusting", "1024", "any"));
+                ARGV(mbedtls, "localhost", port, broker_path(b, "trusted.crt"), "trusting", "1024", "any"));
     if (strstr(p.output, "ECDHE-ECDSA") == NULL || strstr(p.output, "done") == NULL)
         fail_msg("%s", p.output);
     program_fini(&p);
     /* With RSA alone it can't: said with the sizes. */
     snprintf(port, sizeof port, "%u", b->ports[1]);
-    program_start(&p, NULL,
-                  ARGV(mbedtls(), "localhost", port, broker_path(b, "trusted.crt"), "trusting", "1024", "any"));
+    program_start(&p, NULL, ARGV(mbedtls, "localhost", port, broker_path(b, "trusted.crt"), "trusting", "1024", "any"));
     program_wait(&p);
     assert_int_not_equal(p.status, 0);
     program_fini(&p);
     broker_expect_log(b, "the client wants records of 1024 bytes, and the certificate message has 1");
     /* And with records of 4 KiB it can. */
     program_run(&p, 0, NULL,
-                ARGV(mbedtls(), "localhost", port, broker_path(b, "trusted.crt"), "trusting", "4096", "any"));
+                ARGV(mbedtls, "localhost", port, broker_path(b, "trusted.crt"), "trusting", "4096", "any"));
     program_fini(&p);
 }
 

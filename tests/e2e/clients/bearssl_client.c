@@ -5,7 +5,8 @@
  * the fingerprint of its key, or by ca.crt. Over it raw MQTT 3.1.1: CONNECT, SUBSCRIBE, PUBLISH of 3,000 bytes, the
  * same back in records of that length, DISCONNECT.
  *
- * usage: bearssl_client NAME PORT LENGTH (pinned FINGERPRINT | trusting CA_FILE)
+ * usage: bearssl_client NAME PORT LENGTH (pinned FINGERPRINT | trusting CA_FILE) [rsa|any [CERT]]
+ * any: not so narrow, with ECDSA certificates as well. CERT: its own, a path without its end (.crt and .key).
  */
 #include <bearssl.h>
 
@@ -118,6 +119,29 @@ static bool read_fingerprint(struct pin *pin, const char *text)
     return *text == '\0';
 }
 
+/* ---- files ---- */
+
+typedef void taker(void *ctx, const void *p, size_t n);
+
+/* The contents of the first object in a file of PEM, piece by piece. */
+static void read_pem(const char *path, taker *take, void *ctx)
+{
+    static char text[16384];
+    br_pem_decoder_context pem;
+    FILE *f = fopen(path, "r");
+    size_t n = f != NULL ? fread(text, 1, sizeof text, f) : 0, at = 0;
+    if (f != NULL)
+        fclose(f);
+    br_pem_decoder_init(&pem);
+    for (bool ended = false; at < n && !ended;) {
+        at += br_pem_decoder_push(&pem, text + at, n - at);
+        int event = br_pem_decoder_event(&pem);
+        if (event == BR_PEM_BEGIN_OBJ)
+            br_pem_decoder_setdest(&pem, take, ctx);
+        ended = event == BR_PEM_END_OBJ;
+    }
+}
+
 /* ---- ca.crt ---- */
 
 struct trust {
@@ -144,21 +168,8 @@ static void put_certificate(void *ctx, const void *p, size_t n)
 
 static bool read_ca(struct trust *t, const char *path)
 {
-    static char text[16384];
-    br_pem_decoder_context pem;
-    FILE *f = fopen(path, "r");
-    size_t n = f != NULL ? fread(text, 1, sizeof text, f) : 0, at = 0;
-    if (f != NULL)
-        fclose(f);
-    br_pem_decoder_init(&pem);
     br_x509_decoder_init(&t->certificate, put_name, t);
-    for (bool ended = false; at < n && !ended;) {
-        at += br_pem_decoder_push(&pem, text + at, n - at);
-        int event = br_pem_decoder_event(&pem);
-        if (event == BR_PEM_BEGIN_OBJ)
-            br_pem_decoder_setdest(&pem, put_certificate, t);
-        ended = event == BR_PEM_END_OBJ;
-    }
+    read_pem(path, put_certificate, t);
     const br_x509_pkey *key = br_x509_decoder_get_pkey(&t->certificate);
     if (key == NULL)
         return false;
@@ -171,6 +182,48 @@ static bool read_ca(struct trust *t, const char *path)
     return true;
 }
 
+/* ---- a certificate of its own ---- */
+
+struct own {
+    unsigned char der[2048];
+    br_x509_certificate chain; /* of one; in der */
+    br_skey_decoder_context key;
+};
+
+static void put_own(void *ctx, const void *p, size_t n)
+{
+    struct own *o = ctx;
+    if (o->chain.data_len + n > sizeof o->der)
+        return;
+    memcpy(o->der + o->chain.data_len, p, n);
+    o->chain.data_len += n;
+}
+
+static void put_key(void *ctx, const void *p, size_t n)
+{
+    br_skey_decoder_push(&((struct own *)ctx)->key, p, n);
+}
+
+/* The CA that signed it has an RSA key, as `cert init` makes it. */
+static bool show(struct own *o, br_ssl_client_context *tls, const char *path)
+{
+    char file[512];
+    o->chain.data = o->der;
+    snprintf(file, sizeof file, "%s.crt", path);
+    read_pem(file, put_own, o);
+    br_skey_decoder_init(&o->key);
+    snprintf(file, sizeof file, "%s.key", path);
+    read_pem(file, put_key, o);
+    const br_rsa_private_key *rsa = br_skey_decoder_get_rsa(&o->key);
+    const br_ec_private_key *ec = br_skey_decoder_get_ec(&o->key);
+    if (rsa != NULL)
+        br_ssl_client_set_single_rsa(tls, &o->chain, 1, rsa, br_rsa_i15_pkcs1_sign);
+    else if (ec != NULL)
+        br_ssl_client_set_single_ec(tls, &o->chain, 1, ec, BR_KEYTYPE_SIGN, BR_KEYTYPE_RSA, &br_ec_p256_m15,
+                                    br_ecdsa_i15_sign_asn1);
+    return o->chain.data_len > 0 && (rsa != NULL || ec != NULL);
+}
+
 /* ---- the device ---- */
 
 struct device {
@@ -179,6 +232,7 @@ struct device {
     unsigned char in[RECORD_MAX + IN_EXTRA], out[RECORD_MAX + OUT_EXTRA];
     struct pin pin;
     struct trust trust;
+    struct own own;
     int fd;
 };
 
@@ -194,13 +248,14 @@ static int write_some(void *ctx, const unsigned char *from, size_t size)
     return n > 0 ? (int)n : -1;
 }
 
-static void set_up(struct device *d, size_t length)
+static void set_up(struct device *d, size_t length, bool any)
 {
-    static const uint16_t suite = BR_TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256;
+    static const uint16_t suites[] = {BR_TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+                                      BR_TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256};
     br_ssl_engine_context *e = &d->tls.eng;
     br_ssl_client_zero(&d->tls);
     br_ssl_engine_set_versions(e, BR_TLS12, BR_TLS12);
-    br_ssl_engine_set_suites(e, &suite, 1);
+    br_ssl_engine_set_suites(e, suites, any ? 2 : 1);
     br_ssl_engine_set_hash(e, br_sha256_ID, &br_sha256_vtable);
     br_ssl_engine_set_prf_sha256(e, &br_tls12_sha256_prf);
     br_ssl_engine_set_gcm(e, &br_sslrec_in_gcm_vtable, &br_sslrec_out_gcm_vtable);
@@ -208,6 +263,8 @@ static void set_up(struct device *d, size_t length)
     br_ssl_engine_set_ghash(e, &br_ghash_ctmul32);
     br_ssl_engine_set_ec(e, &br_ec_p256_m15);
     br_ssl_engine_set_rsavrfy(e, &br_rsa_i15_pkcs1_vrfy);
+    if (any)
+        br_ssl_engine_set_ecdsa(e, &br_ecdsa_i15_vrfy_asn1);
     br_ssl_engine_set_buffers_bidi(e, d->in, length + IN_EXTRA, d->out, length + OUT_EXTRA);
 }
 
@@ -257,9 +314,11 @@ int main(int argc, char **argv)
 {
     static struct device d;
     br_ssl_session_parameters agreed;
-    long length = argc == 6 ? atol(argv[3]) : 0;
+    long length = argc >= 6 ? atol(argv[3]) : 0;
     if (length < 512 || length > RECORD_MAX) {
-        fprintf(stderr, "usage: bearssl_client NAME PORT 512|1024|2048|4096 (pinned FINGERPRINT | trusting CA_FILE)\n");
+        fprintf(stderr,
+                "usage: bearssl_client NAME PORT 512|1024|2048|4096 (pinned FINGERPRINT | trusting CA_FILE) [rsa|any "
+                "[CERT]]\n");
         return 2;
     }
     bool pinned = strcmp(argv[4], "pinned") == 0;
@@ -267,7 +326,11 @@ int main(int argc, char **argv)
         fprintf(stderr, "'%s' can't be read\n", argv[5]);
         return 2;
     }
-    set_up(&d, (size_t)length);
+    set_up(&d, (size_t)length, argc > 6 && strcmp(argv[6], "any") == 0);
+    if (argc > 7 && !show(&d.own, &d.tls, argv[7])) {
+        fprintf(stderr, "no certificate and key in '%s'\n", argv[7]);
+        return 2;
+    }
     br_ssl_engine_set_x509(&d.tls.eng, pinned ? &d.pin.vtable : &d.trust.verifier.vtable);
     if (!br_ssl_client_reset(&d.tls, argv[1], 0) || !dial(&d, argv[2])) {
         fprintf(stderr, "no start, or no connection\n");

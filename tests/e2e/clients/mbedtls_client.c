@@ -4,8 +4,9 @@
  * certificate checked against ca.crt and the name, small records; over it raw MQTT 3.1.1: CONNECT, SUBSCRIBE, PUBLISH,
  * the message back, DISCONNECT. Then the two mistakes that such a device makes: a wrong name, and no CA of ours.
  *
- * usage: mbedtls_client NAME PORT CA_FILE [trusting|wrong-name|wrong-ca [512|1024|2048|4096 [rsa|any]]]
- * (the length of records; RSA certificates only, or ECDSA as well)
+ * usage: mbedtls_client NAME PORT CA_FILE [trusting|wrong-name|wrong-ca [512|1024|2048|4096 [rsa|any [OWN]]]]
+ * (the length of records; RSA certificates only, or ECDSA as well); OWN: "cert FILE" (without its end: .crt and .key),
+ * or "psk IDENTITY HEXKEY", then with a shared key instead of certificates
  */
 #include <mbedtls/ctr_drbg.h>
 #include <mbedtls/entropy.h>
@@ -20,7 +21,8 @@ struct device {
     mbedtls_net_context net;
     mbedtls_entropy_context entropy;
     mbedtls_ctr_drbg_context random;
-    mbedtls_x509_crt ca;
+    mbedtls_x509_crt ca, own;
+    mbedtls_pk_context own_key;
     mbedtls_ssl_config config;
     mbedtls_ssl_context tls;
 };
@@ -39,6 +41,8 @@ static void device_init(struct device *d)
     mbedtls_entropy_init(&d->entropy);
     mbedtls_ctr_drbg_init(&d->random);
     mbedtls_x509_crt_init(&d->ca);
+    mbedtls_x509_crt_init(&d->own);
+    mbedtls_pk_init(&d->own_key);
     mbedtls_ssl_config_init(&d->config);
     mbedtls_ssl_init(&d->tls);
 }
@@ -47,6 +51,8 @@ static void device_fini(struct device *d)
 {
     mbedtls_ssl_free(&d->tls);
     mbedtls_ssl_config_free(&d->config);
+    mbedtls_pk_free(&d->own_key);
+    mbedtls_x509_crt_free(&d->own);
     mbedtls_x509_crt_free(&d->ca);
     mbedtls_ctr_drbg_free(&d->random);
     mbedtls_entropy_free(&d->entropy);
@@ -57,6 +63,8 @@ struct wishes {
     const char *name, *ca_file;
     unsigned char fragment; /* as TLS numbers it */
     int any;                /* ECDSA as well */
+    const char *cert;       /* a path without its end, or NULL */
+    const char *identity, *psk;
 };
 
 static unsigned char fragment_of(const char *text)
@@ -67,11 +75,40 @@ static unsigned char fragment_of(const char *text)
                                        : MBEDTLS_SSL_MAX_FRAG_LEN_4096;
 }
 
+static int show_certificate(struct device *d, const char *path)
+{
+    char file[512];
+    snprintf(file, sizeof file, "%s.crt", path);
+    int r = mbedtls_x509_crt_parse_file(&d->own, file);
+    snprintf(file, sizeof file, "%s.key", path);
+    if (r == 0)
+        r = mbedtls_pk_parse_keyfile(&d->own_key, file, NULL);
+    return r != 0 ? r : mbedtls_ssl_conf_own_cert(&d->config, &d->own, &d->own_key);
+}
+
+static int share_key(struct device *d, const char *identity, const char *hex)
+{
+    unsigned char key[32];
+    size_t n = 0;
+    for (unsigned byte; n < sizeof key && sscanf(hex + 2 * n, "%2x", &byte) == 1; n++)
+        key[n] = (unsigned char)byte;
+    return mbedtls_ssl_conf_psk(&d->config, key, n, (const unsigned char *)identity, strlen(identity));
+}
+
+static const int *suites_of(const struct wishes *w)
+{
+    static const int any[] = {MBEDTLS_TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+                              MBEDTLS_TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, 0};
+    static const int rsa_only[] = {MBEDTLS_TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, 0};
+    static const int keys_only[] = {MBEDTLS_TLS_PSK_WITH_AES_128_GCM_SHA256,
+                                    MBEDTLS_TLS_ECDHE_PSK_WITH_CHACHA20_POLY1305_SHA256, 0};
+    if (w->psk != NULL)
+        return keys_only;
+    return w->any ? any : rsa_only;
+}
+
 static int configure(struct device *d, const struct wishes *w)
 {
-    static const int suites[] = {MBEDTLS_TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
-                                 MBEDTLS_TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, 0};
-    static const int rsa_only[] = {MBEDTLS_TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, 0};
     int r = mbedtls_ctr_drbg_seed(&d->random, mbedtls_entropy_func, &d->entropy, NULL, 0);
     if (r == 0)
         r = mbedtls_x509_crt_parse_file(&d->ca, w->ca_file);
@@ -82,12 +119,16 @@ static int configure(struct device *d, const struct wishes *w)
         return r;
     mbedtls_ssl_conf_min_version(&d->config, MBEDTLS_SSL_MAJOR_VERSION_3, MBEDTLS_SSL_MINOR_VERSION_3);
     mbedtls_ssl_conf_max_version(&d->config, MBEDTLS_SSL_MAJOR_VERSION_3, MBEDTLS_SSL_MINOR_VERSION_3);
-    mbedtls_ssl_conf_ciphersuites(&d->config, w->any ? suites : rsa_only);
+    mbedtls_ssl_conf_ciphersuites(&d->config, suites_of(w));
     mbedtls_ssl_conf_authmode(&d->config, MBEDTLS_SSL_VERIFY_REQUIRED);
     mbedtls_ssl_conf_ca_chain(&d->config, &d->ca, NULL);
     mbedtls_ssl_conf_rng(&d->config, mbedtls_ctr_drbg_random, &d->random);
     mbedtls_ssl_conf_read_timeout(&d->config, 0); /* none: who started this ends it */
     r = mbedtls_ssl_conf_max_frag_len(&d->config, w->fragment);
+    if (r == 0 && w->cert != NULL)
+        r = show_certificate(d, w->cert);
+    if (r == 0 && w->psk != NULL)
+        r = share_key(d, w->identity, w->psk);
     if (r == 0)
         r = mbedtls_ssl_setup(&d->tls, &d->config);
     return r != 0 ? r : mbedtls_ssl_set_hostname(&d->tls, w->name);
@@ -184,14 +225,21 @@ int main(int argc, char **argv)
     struct device d;
 
     if (argc < 4) {
-        fprintf(stderr, "usage: mbedtls_client NAME PORT CA_FILE [trusting|wrong-name|wrong-ca [LENGTH [rsa|any]]]\n");
+        fprintf(stderr,
+                "usage: mbedtls_client NAME PORT CA_FILE [trusting|wrong-name|wrong-ca [LENGTH [rsa|any "
+                "[cert FILE | psk IDENTITY HEXKEY]]]]\n");
         return 2;
     }
     device_init(&d);
     struct wishes w = {.name = argv[1],
                        .ca_file = argv[3],
                        .fragment = fragment_of(argc > 5 ? argv[5] : "4096"),
-                       .any = argc > 6 && strcmp(argv[6], "any") == 0};
+                       .any = argc > 6 && strcmp(argv[6], "any") == 0,
+                       .cert = argc > 8 && strcmp(argv[7], "cert") == 0 ? argv[8] : NULL};
+    if (argc > 9 && strcmp(argv[7], "psk") == 0) {
+        w.identity = argv[8];
+        w.psk = argv[9];
+    }
     int r = configure(&d, &w);
     if (r != 0)
         failed("configuring", r);

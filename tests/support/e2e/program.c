@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -34,6 +35,28 @@ void program_need(const char *name)
         return;
     print_message("skipped: there is no %s\n", name);
     skip();
+}
+
+const char *program_of_ours(const char *name)
+{
+    static char path[PATH_MAX];
+    ssize_t n = readlink("/proc/self/exe", path, sizeof path - 32);
+    if (n <= 0)
+        return NULL;
+    path[n] = '\0';
+    char *file = strrchr(path, '/') + 1;
+    snprintf(file, sizeof path - (size_t)(file - path), "%s", name);
+    return access(path, X_OK) == 0 ? path : NULL;
+}
+
+const char *program_of_ours_need(const char *name)
+{
+    const char *path = program_of_ours(name);
+    if (path == NULL) {
+        print_message("skipped: there is no %s: its library was not found when this was built\n", name);
+        skip();
+    }
+    return path;
 }
 
 static char *read_output(const char *path)

@@ -17,6 +17,11 @@ struct program {
 bool program_exists(const char *name);
 /* Skips the running test where there is none. */
 void program_need(const char *name);
+/* A client program of ours (tests/e2e/clients), built beside this test: its path, good until the next call; NULL where it
+ * was not built, for want of its library. */
+const char *program_of_ours(const char *name);
+/* The same; skips the running test where there is none. */
+const char *program_of_ours_need(const char *name);
 /* Starts argv (NULL at the end); input is its whole standard input, or NULL for none. */
 void program_start(struct program *p, const char *input, const char *const argv[]);
 /* The same, but its input has no end as long as it runs: for those who leave at the end, whatever they have heard. */
