@@ -189,7 +189,10 @@ void client_release(struct client *c)
             return;
         list_remove(&g->link);
         c->gate_bytes -= (uint32_t)bytes;
-        c->connack_waits = false; /* it is the first */
+        if (c->connack_waits) { /* it is the first */
+            c->connack_waits = false;
+            c->session->settled = c->will == NULL && !c->session->ends;
+        }
         if (g->bytes[0] >> 4 == PACKET_PUBACK && c->v5 != NULL)
             c->v5->unacked--;
         client_append(c, g->bytes, g->n);
@@ -216,7 +219,7 @@ void client_store_failed(struct client *c, uint64_t from, uint64_t to)
 {
     for (struct list *l = c->gate.next; l != &c->gate; l = l->next) {
         struct gated *g = container_of(l, struct gated, link);
-        if (g->need < from || g->need > to)
+        if (g->need < from || g->need > to || (c->connack_waits && c->resumes && g->link.prev == &c->gate))
             continue;
         g->failed = true;
         client_not_stored(c);

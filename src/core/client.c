@@ -112,9 +112,12 @@ static bool change_expiry(struct client *c, uint32_t expiry)
         client_refuse(c, REASON_PROTOCOL_ERROR, "DISCONNECT with an expiry for a session that has none");
         return false;
     }
+    uint32_t before = n->expiry;
     n->ends = expiry == 0;
     if (expiry > 0)
         n->expiry = expiry < max ? expiry : (uint32_t)max;
+    if (n->expiry != before)
+        n->settled = false;
     return true;
 }
 

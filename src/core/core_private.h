@@ -302,7 +302,9 @@ struct session {
     uint16_t window;    /* how many may be in flight */
     uint16_t ids_free;  /* so many ids from next_id on are not in use, surely */
     uint16_t next_id, id_n;
-    bool ends; /* with its connection, as the client said at last; until then it counts as one that is stored */
+    bool ends : 1; /* with its connection, as the client said at last; until then it counts as one that is stored */
+    /* A CONNACK has told that it is stored, with this expiry; there was no will since. */
+    bool settled : 1;
     uint8_t id[];
 };
 /* With an id of 13 bytes a block of 208 bytes for the allocator. */
@@ -607,6 +609,7 @@ struct client {
     uint8_t state, proto;
     uint8_t end_reason; /* enum reason */
     bool paused : 1, handshaking : 1, was_up : 1, woken : 1, large : 1, identified : 1;
+    bool resumes : 1;       /* the session stood as this connection wants it: CONNACK promises nothing new */
     bool greeted : 1;       /* CONNACK is in the output, or waits in the gate ... */
     bool connack_waits : 1; /* ... where it is, and nothing but a refusal may be said before it */
     char peer[];            /* "address:port" */

@@ -362,12 +362,23 @@ static void store_connected(struct client *c)
     session_store(n, &r);
 }
 
+/*
+ * Is there nothing in this connection that would have to be stored before CONNACK? That the session is in use again has
+ * to be, too, but for no more than that its expiry begins anew. So where the store fails, that is no reason to refuse a
+ * client that comes back.
+ */
+static bool resumes(const struct client *c, const struct session *session, uint32_t expiry)
+{
+    return session->settled && session->expiry == expiry && c->will == NULL;
+}
+
 /* The client has its session; the session has what this connection asks for. Returns what CONNACK waits for; 0: none.
  */
 static void join(struct client *c, struct session *session, const struct packet_connect *p)
 {
     struct shard *s = c->shard;
     uint32_t expiry = session_expiry(c, p);
+    c->resumes = session->settled = resumes(c, session, expiry);
     session->ends = expiry == 0 && session_durable(session); /* what is stored of it is to be taken back then */
     if (!session->ends)
         session->expiry = expiry;

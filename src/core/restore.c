@@ -92,6 +92,7 @@ handle restore_session(struct restore *r, const struct restore_session *s)
     n->ends = s->expiry == 0;
     n->expiry = n->ends ? 1 : s->expiry;
     heap_set(&shard->timers, &n->timer, s->expires);
+    n->settled = !n->ends && will == NULL;
     n->will = will;
     if (will != NULL) {
         will->session = n;

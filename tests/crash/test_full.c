@@ -123,6 +123,7 @@ static void what_has_no_room_is_refused(void **state)
         peer_subscribe(r, 1, "t", 2);
         peer_disconnect(r);
     }
+    peer_disconnect(durable_client(b->ports[0], "eve", false));
     struct peer *clean = client_5(b->ports[0], "clean", false), *kept = client_5(b->ports[0], "kept", true);
     struct peer *old = client(b->ports[0], "old"), *watch = client(b->ports[0], "watch");
     assert_int_equal(publish(clean, 1, 1, "before"), 0);
@@ -142,6 +143,7 @@ static void what_has_no_room_is_refused(void **state)
     peer_packet(old, 0x32, "<t> 0002 'refused'"); /* 3.1.1 has no word for it */
     peer_expect_close(old);
     peer_close(old);
+    peer_disconnect(durable_client(b->ports[0], "eve", true)); /* nothing about her has to be stored */
     broker_expect_log(b, "store.failed");
     assert_int_equal(count(b, "store.failed"), 1);
 
@@ -170,6 +172,7 @@ static void what_has_no_room_is_refused(void **state)
         peer_ping(r);
         peer_disconnect(r);
     }
+    peer_disconnect(durable_client(b->ports[0], "eve", true));
     peer_close(clean);
     peer_close(kept);
     peer_close(old);

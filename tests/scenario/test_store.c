@@ -207,6 +207,56 @@ static void failed_connack(void **state)
     durable(r, "b", false);
 }
 
+/* Comes back as `how` says while nothing can be stored. */
+static struct peer *come_back(struct rig *r, const struct rig_connect *how)
+{
+    struct peer *c = rig_start(r, how);
+    rig_expect_nothing(c);
+    rig_commit_fails(r);
+    return c;
+}
+
+/* What CONNACK says of a session was promised before: it takes no commit to say it again. */
+static void failed_connack_of_a_session_as_it_stood(void **state)
+{
+    struct rig *r = *state;
+    rig_drop(subscriber(r, "a", "t:1"));
+    struct peer *a = come_back(r, &(struct rig_connect){.id = "a"});
+    rig_expect_connack(a, true, 0);
+    struct peer *p = rig_clean(r, "p");
+    rig_send_publish(p, "t", "x", 1, false, 1);
+    rig_commit(r, SIZE_MAX);
+    rig_expect_ack(p, PACKET_PUBACK, 1);
+    rig_expect_publish(a, "t", "x", 1, false, false);
+    rig_drop(a);
+    for (unsigned i = 0; i < 2; i++) {
+        a = come_back(r, &(struct rig_connect){.id = "a"});
+        rig_expect_connack(a, true, 0);
+        rig_expect_publish(a, "t", "x", 1, true, false);
+        rig_drop(a);
+    }
+}
+
+static void failed_connack_of_a_session_that_changes(void **state)
+{
+    struct rig *r = *state;
+    rig_drop(durable(r, "a", false));
+    ends_somehow(come_back(r, &(struct rig_connect){.id = "a", .will_topic = "w", .will = "x"}));
+    ends_somehow(come_back(r, &(struct rig_connect){.id = "a"})); /* the will may be stored */
+    rig_drop(durable(r, "a", true));
+    rig_drop(come_back(r, &(struct rig_connect){.id = "a"}));
+    ends_somehow(come_back(r, &(struct rig_connect){.id = "a", .clean = true}));
+
+    ends_somehow(come_back(r, &(struct rig_connect){.id = "b"}));
+    ends_somehow(come_back(r, &(struct rig_connect){.id = "b"})); /* it was never said to be stored */
+    rig_drop(durable(r, "b", true));
+    if (r->proto != PROTO_5)
+        return;
+    struct props other = {.has = UINT64_C(1) << PROP_SESSION_EXPIRY, .session_expiry = 77};
+    ends_somehow(come_back(r, &(struct rig_connect){.id = "b", .props = &other}));
+    ends_somehow(come_back(r, &(struct rig_connect){.id = "b"}));
+}
+
 static void failed_puback_is_a_refusal(void **state)
 {
     struct rig *r = *state;
@@ -395,6 +445,8 @@ int main(void)
         RIG_TEST_IN(others_wait_behind_it, RIG_MANUAL),
         RIG_TEST_IN(answers_keep_their_order__MQTT_4_6_0_2__MQTT_4_6_0_3, RIG_MANUAL),
         RIG_TEST_IN(failed_connack, RIG_MANUAL),
+        RIG_TEST_IN(failed_connack_of_a_session_as_it_stood, RIG_MANUAL),
+        RIG_TEST_IN(failed_connack_of_a_session_that_changes, RIG_MANUAL),
         RIG_TEST_IN(failed_puback_is_a_refusal, RIG_MANUAL | RIG_ONE_SHARD),
         RIG_TEST_IN(failed_subscribe_closes, RIG_MANUAL),
         RIG_TEST_IN(failed_qos_2_is_neither_lost_nor_doubled, RIG_MANUAL),
