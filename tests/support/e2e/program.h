@@ -17,8 +17,10 @@ struct program {
 bool program_exists(const char *name);
 /* Skips the running test where there is none. */
 void program_need(const char *name);
-/* A client program of ours (tests/e2e/clients), built beside this test: its path, good until the next call; NULL where it
- * was not built, for want of its library. */
+/*
+ * A client program of ours (tests/e2e/clients), built beside this test: its path, good until the next call; NULL where
+ * it was not built, for want of its library.
+ */
 const char *program_of_ours(const char *name);
 /* The same; skips the running test where there is none. */
 const char *program_of_ours_need(const char *name);
