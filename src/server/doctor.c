@@ -68,10 +68,10 @@ static void judge_tls_refusal(struct doctor *d, struct probe *p, enum probe_end 
     int alert = probe_alert(p);
     doctor_reason(p, end, why, sizeof(why));
     doctor_say(d, DOCTOR_FAIL, "protocol", "TLS, but nothing in common: %s; %s", why,
-               alert == ALERT_PROTOCOL_VERSION ? "it seems to be older than TLS 1.2: update or configure it"
-               : alert == ALERT_HANDSHAKE_FAILURE
-                   ? "no suite with ECDHE, or none but for pre-shared keys: look at its suites"
-                   : "look at the server's log");
+               alert == ALERT_PROTOCOL_VERSION    ? "it seems to be older than TLS 1.2: update or configure it"
+               : alert == ALERT_HANDSHAKE_FAILURE ? "it has no suite with ECDHE, or it wants a pre-shared key "
+                                                    "(mosquitto_sub --psk-identity NAME --psk HEXKEY)"
+                                                  : "look at the server's log");
 }
 
 static void judge_strange_answer(struct doctor *d, struct probe *p, enum probe_end end)
@@ -94,6 +94,21 @@ static void judge_strange_answer(struct doctor *d, struct probe *p, enum probe_e
             why);
 }
 
+/* True: it wants a shared key, as it seems, and nothing more can be seen without one. */
+static bool judge_keys(struct doctor *d)
+{
+    enum doctor_keys keys = doctor_keys(d);
+    if (keys == DOCTOR_NO_KEYS)
+        return false;
+    doctor_say(d, DOCTOR_WARN, "protocol",
+               "TLS, and it %s a pre-shared key, no certificates: the doctor has no key and can't look further; try "
+               "mosquitto_sub -h %s -p %u --psk-identity NAME --psk HEXKEY -t '#' with a line NAME:HEXKEY of the "
+               "broker's psk_file; for clients that know certificates only (Tasmota, Node-RED, MQTT.fx), let a "
+               "listener have cert and key",
+               keys == DOCTOR_KEYS ? "wants" : "seems to want", d->r->host, d->r->port);
+    return true;
+}
+
 /* False: there is no TLS to look at, and why is said. */
 static bool find_protocol(struct doctor *d)
 {
@@ -109,7 +124,9 @@ static bool find_protocol(struct doctor *d)
             doctor_say(d, DOCTOR_OK, "protocol", "TLS");
     } else if (p == NULL) {
         doctor_say(d, DOCTOR_FAIL, "protocol", "the second connection was refused: is there a limit for an address?");
-    } else if (probe_first_bytes(p).n > 0 || !doctor_plain(d)) {
+    } else if (probe_first_bytes(p).n == 0 && doctor_plain(d)) {
+        /* All is said. */
+    } else if ((end != PROBE_ALERT && end != PROBE_CLOSED) || !judge_keys(d)) {
         judge_strange_answer(d, p, end);
     }
     probe_close(p);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The examination in its parts: the way there (doctor.c), TLS (doctor_tls.c) and what is older (doctor_old.c),
- * certificates (doctor_chain.c), MQTT (doctor_mqtt.c), and what well-known clients make of it (doctor_clients.c). */
+/* The examination in its parts: the way there (doctor.c), TLS (doctor_tls.c) and what a library can't ask
+ * (doctor_hello.c), certificates (doctor_chain.c), MQTT (doctor_mqtt.c), and what well-known clients make of it
+ * (doctor_clients.c). */
 #pragma once
 
 #include <time.h>
@@ -47,6 +48,21 @@ enum probe_end doctor_greet(struct probe *p, unsigned level, uint8_t *code);
 void doctor_chain(struct doctor *d);
 void doctor_tls(struct doctor *d);
 void doctor_old(struct doctor *d);
+
+/* A first message of the client, by hand. */
+struct doctor_hello {
+    unsigned version; /* the only one that it offers: 0x0301 for TLS 1.0 ... 0x0304 for 1.3 */
+    const uint16_t *suites;
+    size_t suites_n;
+    bool shared_key; /* TLS 1.3: one that the server does not know */
+};
+/* *accepted: the server goes on, with that version. Returns the alert by which it refused, or -1. */
+int doctor_hello(const struct doctor *d, const struct doctor_hello *h, bool *accepted);
+
+/* Does it take pre-shared keys? Perhaps: it takes nothing else that we know of, and refuses one in another way than
+ * none. */
+enum doctor_keys { DOCTOR_NO_KEYS, DOCTOR_KEYS_PERHAPS, DOCTOR_KEYS };
+enum doctor_keys doctor_keys(const struct doctor *d);
 /* Over TLS. */
 void doctor_mqtt(struct doctor *d);
 /* True: plain MQTT is spoken there, and all is said. */

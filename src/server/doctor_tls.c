@@ -136,9 +136,17 @@ static void judge_resumption(struct doctor *d)
         else
             doctor_say(d, DOCTOR_WARN, name,
                        "each connection is a full handshake (%s), which is slow for small devices; right where client "
-                       "certificates are asked for",
+                       "certificates or shared keys are asked for",
                        end == PROBE_FINE ? "no ticket, or it was not taken back" : "the server did not finish one");
     }
+}
+
+static void judge_keys(struct doctor *d)
+{
+    if (doctor_keys(d) == DOCTOR_KEYS)
+        doctor_say(
+            d, DOCTOR_OK, "shared keys",
+            "taken besides certificates, so a client may have one (mosquitto_sub --psk-identity NAME --psk HEXKEY)");
 }
 
 void doctor_tls(struct doctor *d)
@@ -148,6 +156,7 @@ void doctor_tls(struct doctor *d)
     judge_suites(d, TLS_1_2);
     judge_suites(d, TLS_1_3);
     judge_kinds(d);
+    judge_keys(d);
     judge_fragments(d);
     judge_resumption(d);
 }

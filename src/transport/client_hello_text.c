@@ -81,6 +81,9 @@ static const struct name signatures[] = {
     {0x0806, "RSA-PSS-SHA512"},
     {0x0807, "Ed25519"},
     {0x0808, "Ed448"},
+    {0x0809, "RSA-PSS-PSS-SHA256"},
+    {0x080a, "RSA-PSS-PSS-SHA384"},
+    {0x080b, "RSA-PSS-PSS-SHA512"},
     {0, NULL},
 };
 

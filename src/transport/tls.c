@@ -27,7 +27,9 @@
 #include "tls_peer_private.h"
 
 #include <wolfssl/error-ssl.h>
+#include <wolfssl/wolfcrypt/error-crypt.h>
 
+#define RECORD_ALERT 21
 #define RECORD_HANDSHAKE 22
 #define LATE_MS 5
 #define LOCAL_MAX 64
@@ -211,8 +213,20 @@ void tls_offer(const struct tls *s, char *offered, size_t offered_cap, char *all
     tls_context_describe(s->context, allowed, allowed_cap);
 }
 
+/* wolfSSL leaves some refusals without a word, and a client that is told nothing has nothing to tell. */
+static void put_alert(struct tls *s)
+{
+    static const uint8_t handshake_failure[] = {RECORD_ALERT, 3, 3, 0, 2, 2, 40};
+    WOLFSSL_ALERT_HISTORY h;
+    bool silent = s->ssl == NULL || (wolfSSL_get_alert_history(s->ssl, &h) == WOLFSSL_SUCCESS && h.last_tx.code < 0 &&
+                                     h.last_rx.code < 0);
+    if (silent && s->hello != NULL && s->hello->read && !s->answered && !s->established && s->out.bytes == 0)
+        (void)outq_append(&s->out, s->pool, handshake_failure, sizeof(handshake_failure));
+}
+
 static void fail(struct transport *t, int error)
 {
+    put_alert(t->tls);
     /* The alert that wolfSSL has written for the peer goes out before the socket is closed. */
     stream_flush_last(t, &t->tls->out);
     t->broken = true;
@@ -312,6 +326,13 @@ uint64_t tls_waited(struct tls *s)
     return waited;
 }
 
+/* wolfSSL would begin all the same, and find out that it has no certificate when it is to send it. */
+static bool lacks_key(const struct tls *s)
+{
+    return asks(s) && s->peer->auth->keys_only && s->hello->read && s->hello->tls13 && !s->hello->psk &&
+           tls_context_max_version(s->context) == TLS_1_3;
+}
+
 /* Reads the hello and makes wolfSSL's object, once the hello is there as a whole or is seen to be none. */
 static bool begin(struct transport *t)
 {
@@ -328,6 +349,10 @@ static bool begin(struct transport *t)
     if (s->late && s->hello->read && stream_peer_left(t)) {
         t->broken = true;
         tell_trouble(t, 0, NULL);
+        return false;
+    }
+    if (lacks_key(s)) {
+        fail(t, NO_CERT_ERROR);
         return false;
     }
     if (make_object(s))

@@ -26,7 +26,7 @@ static const struct cause causes[] = {
     {CRL_MISSING, "is of a CA without a revocation list in crl that is good today",
      "add a list of that CA, or a new one, to the file of crl"},
     {CRL_CERT_DATE_ERR, "can't be looked up: the revocation list of its CA has ended",
-     "get a new list from the CA (`sotto cert revoke` makes one), and restart the broker"},
+     "put a new list from the CA there (`sotto cert revoke` makes one); the broker takes it at once"},
     {ASN_VERSION_E, "is of X.509 version 1, which TLS does not allow", TLS_HINT_OLD_CERTIFICATE},
     {EXTKEYUSE_AUTH_E, "is not for client authentication (its extended key usage says so)", TLS_HINT_CERTIFICATE},
     {KEYUSE_SIGNATURE_E, "is not for signatures (its key usage says so)", TLS_HINT_CERTIFICATE},

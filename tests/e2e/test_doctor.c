@@ -279,13 +279,57 @@ static void what_the_server_wants_is_named(void **state)
     doctor(b, 0, "127.0.0.1", FOREIGN, "certs/ca.crt",
            ARGV("warn  TLS 1.3      refused", "warn  MQTT         not reached: ", "client certificate"));
     program_fini(&p);
-    start_server(b, &p, "-nocert -psk 1234 -tls1_2");
-    doctor(b, 1, "127.0.0.1", FOREIGN, NULL, ARGV("fail  protocol     TLS, but nothing in common", "pre-shared keys"));
+    start_server(b, &p, "-nocert -psk 1234");
+    doctor(b, 0, "127.0.0.1", FOREIGN, NULL,
+           ARGV("warn  protocol     TLS, and it wants a pre-shared key", "--psk-identity NAME --psk HEXKEY"));
+    program_fini(&p);
+    start_server(b, &p, "-nocert -psk 1234 -tls1_3");
+    doctor(b, 1, "127.0.0.1", FOREIGN, NULL, ARGV("fail  protocol     TLS, but nothing in common", "pre-shared key"));
+    program_fini(&p);
+    start_server(b, &p, "-cert server.crt -key server.key -cipher DHE-RSA-AES128-GCM-SHA256 -tls1_2");
+    doctor(b, 1, "127.0.0.1", FOREIGN, NULL,
+           ARGV("fail  protocol     TLS, but nothing in common", "no suite with ECDHE"));
     program_fini(&p);
     start_server(b, &p, "-cert server.crt -key server.key -tls1_1 -cipher ALL:@SECLEVEL=0");
     doctor(b, 1, "127.0.0.1", FOREIGN, NULL,
            ARGV("fail  protocol     TLS, but nothing in common", "older than TLS 1.2"));
     program_fini(&p);
+}
+
+/* Our own listeners with shared keys: of either version, and beside a certificate. */
+static void shared_keys_are_recognized(void **state)
+{
+    static const char *const said[] = {"warn  protocol     TLS, and it wants a pre-shared key",
+                                       "warn  protocol     TLS, and it seems to want a pre-shared key",
+                                       "ok    shared keys  taken besides certificates"};
+    struct broker *b = *state, other;
+    char text[2048];
+    broker_init(&other);
+    broker_write(&other, "psk.txt", "lamp:0123456789abcdef0123456789abcdef\n");
+    broker_write(&other, "users.ini", "[*]\nsubscribe = #\n");
+    snprintf(text, sizeof text,
+             "[broker]\ndata_dir = @DIR@\n[auth]\nanonymous = on\nusers = users.ini\n"
+             "[listener.old]\naddress = 127.0.0.1\nport = @P0@\ntls = on\npsk_file = psk.txt\nmax_version = 1.2\n"
+             "[listener.new]\naddress = 127.0.0.1\nport = @P1@\ntls = on\npsk_file = psk.txt\nmin_version = 1.3\n"
+             "[listener.both]\naddress = 127.0.0.1\nport = @P2@\ntls = on\npsk_file = psk.txt\n"
+             "cert = %s/certs/server.crt\nkey = %s/certs/server.key\n",
+             b->dir, b->dir);
+    broker_write(&other, "sotto.ini", text);
+    broker_start(&other);
+    for (unsigned i = 0; i < 3; i++) {
+        snprintf(text, sizeof text, "'%s' doctor localhost:%u --cafile certs/ca.crt > keys && grep -q '%s' keys",
+                 sotto_bin(), other.ports[i], said[i]);
+        shell(b, text);
+    }
+    /* Who has no key is told so. */
+    for (unsigned i = 0; i < 2; i++) {
+        snprintf(text, sizeof text,
+                 "openssl s_client -connect 127.0.0.1:%u 2>&1 </dev/null | grep -q 'alert number 40'", other.ports[i]);
+        shell(b, text);
+    }
+    broker_expect_log(&other, "the client has no shared key to show");
+    broker_stop(&other);
+    broker_fini(&other);
 }
 
 static void both_kinds_and_resumption_of_openssl(void **state)
@@ -356,6 +400,7 @@ int main(void)
         cmocka_unit_test(wrong_certificates_are_named),
         cmocka_unit_test(names_that_do_not_fit_are_named),
         cmocka_unit_test(what_the_server_wants_is_named),
+        cmocka_unit_test(shared_keys_are_recognized),
         cmocka_unit_test(both_kinds_and_resumption_of_openssl),
         cmocka_unit_test(mosquitto_is_well),
         cmocka_unit_test(wrong_usage_is_told),
