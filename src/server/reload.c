@@ -189,6 +189,15 @@ static void note_bad(struct reload *r, struct known *k, struct reload_part *p)
               LF_STR("hint", "what was there before stays in use"));
 }
 
+/* What was refused has been put right. Where that is something new, tls.renewed says so. */
+static void note_good(struct known *k, const struct reload_part *p)
+{
+    if (k->said && p->context == NULL)
+        log_event(LOG_INFO, "tls.mended", LF_STR("listener", p->name),
+                  LF_STR("reason", "the files that were refused are again those in use"));
+    k->said = false;
+}
+
 static void take_part(struct known *k, struct reload_part *p)
 {
     tls_sums_fini(&k->bad);
@@ -211,6 +220,7 @@ static struct tls_set *next_set(struct reload *r)
             note_bad(r, k, p);
             continue;
         }
+        note_good(k, p);
         if (p->context != NULL) {
             set = set != NULL ? set : tls_set_copy(r->set);
             tls_sums_changed(&p->sums, p->before, p->changed, sizeof(p->changed));

@@ -231,6 +231,29 @@ static void what_is_bad_is_refused_and_the_old_stays(void **state)
     peer_disconnect(p);
 }
 
+/* The end of a trouble is said like its beginning; what nobody was told of has none. */
+static void what_is_put_back_is_said_to_be_mended(void **state)
+{
+    struct broker *b = *state;
+    start(b, "", "");
+    for (unsigned i = 0; i < 2; i++) {
+        assert_int_equal(count(b, "tls.mended"), i);
+        shell(b, "cp $S/b.key server.key");
+        await(b, "error tls.refused_files listener=tls", i + 1);
+        shell(b, "cp $S/a.key server.key");
+        await(b, "info tls.mended listener=tls", i + 1);
+        assert_string_equal(served(b, 0), "a");
+    }
+    shell(b, "cp $S/b.key server.key");
+    await(b, "error tls.refused_files listener=tls", 3);
+    shell(b, "cp $S/b.crt server.crt");
+    await(b, "info tls.renewed listener=tls", 1);
+    shell(b, "touch server.key");
+    shell(b, "cp $S/a.crt server.crt; cp $S/a.key server.key");
+    await(b, "info tls.renewed listener=tls", 2);
+    assert_int_equal(count(b, "tls.mended"), 2);
+}
+
 /* ---- client certificates, shared keys ---- */
 
 static void a_list_that_revokes_counts_from_then_on(void **state)
@@ -612,6 +635,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_way_of_replacing_is_seen),
         OWN(what_is_bad_is_refused_and_the_old_stays),
+        OWN(what_is_put_back_is_said_to_be_mended),
         OWN(a_list_that_revokes_counts_from_then_on),
         OWN(shared_keys_change),
         OWN(tickets_outlive_a_renewal),
