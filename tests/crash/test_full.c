@@ -10,9 +10,7 @@
 
 enum { RECEIVERS = 4 };
 
-static const char config[] =
-    "[broker]\nthreads = 2\ndata_dir = @DIR@/data\n[auth]\nanonymous = on\n"
-    "[listener.plain]\naddress = 127.0.0.1\nport = @P0@\n";
+static const char config[] = TWO_LOOPS "[listener.plain]\naddress = 127.0.0.1\nport = @P0@\n";
 
 static int setup(void **state)
 {
@@ -21,13 +19,6 @@ static int setup(void **state)
     broker_write(b, "sotto.ini", config);
     broker_start(b);
     *state = b;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    broker_fini(*state);
-    free(*state);
     return 0;
 }
 
@@ -181,7 +172,8 @@ static void what_has_no_room_is_refused(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test_setup_teardown(what_has_no_room_is_refused, setup, teardown)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(what_has_no_room_is_refused, setup, broker_teardown)};
     if (getenv("SOTTO_POWER_BIN") != NULL)
         setenv("SOTTO_BIN", getenv("SOTTO_POWER_BIN"), 1);
     setenv("SOTTO_POWER", "1 0", 1);

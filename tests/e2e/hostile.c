@@ -69,11 +69,10 @@ struct world *world_new(unsigned connect_timeout)
     broker_init(&w->b);
     broker_make_certs(&w->b, "certs");
     snprintf(config, sizeof config,
-             "[broker]\nthreads = 2\ndata_dir = @DIR@/data\n[auth]\nanonymous = on\n"
+             TWO_LOOPS
              "[limits]\nconnect_timeout = %us\n"
              "[listener.plain]\naddress = 127.0.0.1\nport = @P0@\n"
-             "[listener.tls]\naddress = 127.0.0.1\nport = @P1@\ntls = on\n"
-             "cert = certs/server.crt\nkey = certs/server.key\n"
+             "[listener.tls]\naddress = 127.0.0.1\nport = @P1@\ntls = on\n" RSA_PAIR
              "[listener.local]\naddress = unix:@DIR@/socket\n",
              connect_timeout);
     broker_write(&w->b, "sotto.ini", config);

@@ -19,9 +19,7 @@ static const char users[] =
 
 static int setup(void **state)
 {
-    struct broker *b = calloc(1, sizeof *b);
-    *state = b;
-    broker_init(b);
+    struct broker *b = broker_new(state);
     broker_write(b, "users.ini", users);
     broker_passwd(b, "alice", "wonder land\n");
     broker_passwd(b, "bob", "b\n");
@@ -102,7 +100,7 @@ static void refusals_are_logged_with_the_address_and_without_the_password(void *
     char *log = broker_log(fresh);
     assert_null(strstr(log, "not-to-be-logged"));
     free(log);
-    broker_group_teardown(&fresh);
+    broker_teardown(&fresh);
 }
 
 static void what_is_not_granted_is_refused(void **state)
@@ -258,5 +256,5 @@ int main(void)
         cmocka_unit_test(forty_devices_reconnect_at_once),
         cmocka_unit_test(hashes_of_mosquitto_are_read),
     };
-    return cmocka_run_group_tests(tests, setup, broker_group_teardown);
+    return cmocka_run_group_tests(tests, setup, broker_teardown);
 }

@@ -25,22 +25,15 @@ static void read_fingerprint(struct broker *b)
 
 static int setup(void **state)
 {
-    struct broker *b = calloc(1, sizeof *b);
-    *state = b;
-    broker_init(b);
+    struct broker *b = broker_new(state);
     for (int i = 0; i < 2; i++) {
         broker_make_certs(b, i == 0 ? "certs" : "others");
     }
     read_fingerprint(b);
     broker_write(b, "sotto.ini",
-                 "[broker]\nthreads = 1\ndata_dir = @DIR@/data\n[auth]\nanonymous = on\n"
-                 "[listener.rsa]\naddress = 127.0.0.1\nport = @P0@\ntls = on\n"
-                 "cert = certs/server.crt\nkey = certs/server.key\n"
-                 "[listener.both]\naddress = 127.0.0.1\nport = @P1@\ntls = on\n"
-                 "cert = certs/server.crt\nkey = certs/server.key\n"
-                 "cert = certs/server-ec.crt\nkey = certs/server-ec.key\n"
-                 "[listener.ec]\naddress = 127.0.0.1\nport = @P2@\ntls = on\n"
-                 "cert = certs/server-ec.crt\nkey = certs/server-ec.key\n");
+                 ONE_LOOP "[listener.rsa]\naddress = 127.0.0.1\nport = @P0@\ntls = on\n" RSA_PAIR
+                          "[listener.both]\naddress = 127.0.0.1\nport = @P1@\ntls = on\n" RSA_PAIR EC_PAIR
+                          "[listener.ec]\naddress = 127.0.0.1\nport = @P2@\ntls = on\n" EC_PAIR);
     broker_start(b);
     return 0;
 }

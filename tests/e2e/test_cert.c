@@ -5,21 +5,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static int setup(void **state)
-{
-    struct broker *b = calloc(1, sizeof *b);
-    broker_init(b);
-    *state = b;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    broker_fini(*state);
-    free(*state);
-    return 0;
-}
-
 /* Runs `sotto cert ARG...`, expects the status and the texts in its output, which must be one line where it failed. */
 static void cert(int status, const char *const arguments[], const char *const texts[])
 {
@@ -151,7 +136,7 @@ static void wrong_usage_is_told(void **state)
     assert_int_not_equal(access(dir, F_OK), 0);
 }
 
-#define WITH_FOLDER(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define WITH_FOLDER(f) cmocka_unit_test_setup_teardown(f, broker_setup, broker_teardown)
 
 int main(void)
 {

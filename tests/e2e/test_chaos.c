@@ -172,17 +172,14 @@ static void the_broker_lives_through_a_storm_and_a_stop_in_the_middle(void **sta
 
 static int setup(void **state)
 {
-    struct broker *b = calloc(1, sizeof *b);
+    struct broker *b = broker_new(state);
 
-    broker_init(b);
-    *state = b;
     broker_make_certs(b, "certs");
     broker_write(b, "sotto.ini",
-                 "[broker]\nthreads = 2\ndata_dir = @DIR@/data\n[auth]\nanonymous = on\n"
+                 TWO_LOOPS
                  "[limits]\nmax_queued_messages = 50\nmax_queued_bytes = 64K\nmax_retained_messages = 5\n"
                  "[listener.plain]\naddress = 127.0.0.1\nport = @P0@\n"
-                 "[listener.tls]\naddress = 127.0.0.1\nport = @P1@\ntls = on\n"
-                 "cert = certs/server.crt\nkey = certs/server.key\n"
+                 "[listener.tls]\naddress = 127.0.0.1\nport = @P1@\ntls = on\n" RSA_PAIR
                  "[listener.local]\naddress = unix:@DIR@/socket\n");
     broker_start(b);
     return 0;
@@ -195,5 +192,5 @@ int main(void)
         cmocka_unit_test(the_broker_lives_through_seed_2),
         cmocka_unit_test(the_broker_lives_through_a_storm_and_a_stop_in_the_middle),
     };
-    return cmocka_run_group_tests(tests, setup, broker_group_teardown);
+    return cmocka_run_group_tests(tests, setup, broker_teardown);
 }

@@ -5,21 +5,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static int setup(void **state)
-{
-    struct broker *b = calloc(1, sizeof *b);
-    broker_init(b);
-    *state = b;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    broker_fini(*state);
-    free(*state);
-    return 0;
-}
-
 /* Runs `sotto ARG...` and expects the status; the output is returned, malloced. */
 static char *sotto(int status, const char *input, const char *const arguments[])
 {
@@ -330,5 +315,5 @@ int main(void)
         cmocka_unit_test(certificates_are_as_openssl_wants_them),
         cmocka_unit_test(without_configuration_it_works_at_once),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, broker_setup, broker_teardown);
 }

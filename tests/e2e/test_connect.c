@@ -369,5 +369,5 @@ int main(void)
         cmocka_unit_test(remaining_length_of_five_bytes_closes),
         cmocka_unit_test(every_split_of_a_connect_is_understood__MQTT_7_1_1_1),
     };
-    return cmocka_run_group_tests(tests, broker_group_setup, broker_group_teardown);
+    return cmocka_run_group_tests(tests, broker_group_setup, broker_teardown);
 }

@@ -25,13 +25,6 @@ static int setup(void **state)
     return 0;
 }
 
-static int teardown(void **state)
-{
-    broker_fini(*state);
-    free(*state);
-    return 0;
-}
-
 /* out gets text with the first `what` replaced. */
 static char *with(char *text, const char *what, const char *other)
 {
@@ -286,12 +279,12 @@ static void health_needs_a_configuration_that_can_be_read(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(environment_makes_the_first_user, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_password_comes_from_a_file, setup, teardown),
-        cmocka_unit_test_setup_teardown(without_an_environment_the_password_is_random, setup, teardown),
-        cmocka_unit_test_setup_teardown(wrong_permissions_are_said_with_their_remedy, setup, teardown),
-        cmocka_unit_test_setup_teardown(passwd_works_on_a_mounted_file, setup, teardown),
-        cmocka_unit_test_setup_teardown(health_needs_a_configuration_that_can_be_read, setup, teardown),
+        cmocka_unit_test_setup_teardown(environment_makes_the_first_user, setup, broker_teardown),
+        cmocka_unit_test_setup_teardown(a_password_comes_from_a_file, setup, broker_teardown),
+        cmocka_unit_test_setup_teardown(without_an_environment_the_password_is_random, setup, broker_teardown),
+        cmocka_unit_test_setup_teardown(wrong_permissions_are_said_with_their_remedy, setup, broker_teardown),
+        cmocka_unit_test_setup_teardown(passwd_works_on_a_mounted_file, setup, broker_teardown),
+        cmocka_unit_test_setup_teardown(health_needs_a_configuration_that_can_be_read, setup, broker_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -17,16 +17,12 @@ static const char configuration[] =
     "[listener.rsa]\n"
     "address = 127.0.0.1\n"
     "port = @P0@\n"
-    "tls = on\n"
-    "cert = certs/server.crt\n"
-    "key = certs/server.key\n"
+    "tls = on\n" RSA_PAIR
     "[listener.ec]\n"
     "address = 127.0.0.1\n"
     "port = @P1@\n"
     "tls = on\n"
-    "min_version = 1.3\n"
-    "cert = certs/server-ec.crt\n"
-    "key = certs/server-ec.key\n"
+    "min_version = 1.3\n" EC_PAIR
     "[listener.plain]\n"
     "address = 127.0.0.1\n"
     "port = @P2@\n"
@@ -44,19 +40,10 @@ static void shell(struct broker *b, const char *command)
 
 static int group_setup(void **state)
 {
-    struct broker *b = calloc(1, sizeof *b);
-    broker_init(b);
-    *state = b;
+    struct broker *b = broker_new(state);
     broker_make_certs(b, "certs");
     broker_write(b, "sotto.ini", configuration);
     broker_start(b);
-    return 0;
-}
-
-static int group_teardown(void **state)
-{
-    broker_fini(*state);
-    free(*state);
     return 0;
 }
 
@@ -409,5 +396,5 @@ int main(void)
         print_message("skipped: there is no openssl\n");
         return 0;
     }
-    return cmocka_run_group_tests(tests, group_setup, group_teardown);
+    return cmocka_run_group_tests(tests, group_setup, broker_teardown);
 }

@@ -10,16 +10,11 @@
 
 static int setup(void **state)
 {
-    struct broker *b = calloc(1, sizeof *b);
-    *state = b;
-    broker_init(b);
+    struct broker *b = broker_new(state);
     broker_make_certs(b, "certs");
     broker_make_certs(b, "others");
     broker_write(b, "sotto.ini",
-                 "[broker]\nthreads = 2\ndata_dir = @DIR@/data\n[auth]\nanonymous = on\n"
-                 "[listener.tls]\naddress = 127.0.0.1\nport = @P0@\ntls = on\n"
-                 "cert = certs/server.crt\nkey = certs/server.key\n"
-                 "cert = certs/server-ec.crt\nkey = certs/server-ec.key\n");
+                 TWO_LOOPS "[listener.tls]\naddress = 127.0.0.1\nport = @P0@\ntls = on\n" RSA_PAIR EC_PAIR);
     broker_start(b);
     return 0;
 }

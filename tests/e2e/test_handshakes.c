@@ -17,7 +17,7 @@
 
 static int setup(void **state)
 {
-    struct broker *b = calloc(1, sizeof *b);
+    struct broker *b = broker_new(state);
     struct rlimit files = {.rlim_cur = 2 * MANY, .rlim_max = 2 * MANY};
 
     getrlimit(RLIMIT_NOFILE, &files);
@@ -25,24 +25,13 @@ static int setup(void **state)
         files.rlim_cur = 2 * MANY;
         setrlimit(RLIMIT_NOFILE, &files);
     }
-    broker_init(b);
-    *state = b;
     broker_make_certs(b, "certs");
     broker_write(b, "sotto.ini",
-                 "[broker]\nthreads = 1\ndata_dir = @DIR@/data\n[auth]\nanonymous = on\n"
+                 ONE_LOOP
                  "[limits]\nmax_handshakes = 4000\n"
                  "[listener.plain]\naddress = 127.0.0.1\nport = @P0@\n"
-                 "[listener.tls]\naddress = 127.0.0.1\nport = @P1@\ntls = on\n"
-                 "cert = certs/server.crt\nkey = certs/server.key\n"
-                 "cert = certs/server-ec.crt\nkey = certs/server-ec.key\n");
+                 "[listener.tls]\naddress = 127.0.0.1\nport = @P1@\ntls = on\n" RSA_PAIR EC_PAIR);
     broker_start(b);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    broker_fini(*state);
-    free(*state);
     return 0;
 }
 
@@ -182,7 +171,8 @@ static void start_other(struct broker *other, const struct broker *certs, const 
 
     broker_init(other);
     snprintf(ini, sizeof ini,
-             "[broker]\nthreads = 1\ndata_dir = @DIR@/data\n[auth]\nanonymous = on\n[limits]\n%s\n"
+             ONE_LOOP
+             "[limits]\n%s\n"
              "[listener.tls]\naddress = 127.0.0.1\nport = @P0@\ntls = on\ncert = %s/certs/server-ec.crt\n"
              "key = %s/certs/server-ec.key\n",
              limits, certs->dir, certs->dir);
@@ -271,5 +261,5 @@ int main(void)
         cmocka_unit_test(the_silent_and_the_slow_keep_nobody_out),
         cmocka_unit_test(who_finds_no_place_waits_for_one),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, setup, broker_teardown);
 }

@@ -17,10 +17,9 @@ static struct broker *start(const char *extra)
     broker_init(b);
     broker_make_certs(b, "certs");
     snprintf(ini, 4096,
-             "[broker]\nthreads = 2\ndata_dir = @DIR@/data\n[auth]\nanonymous = on\n"
+             TWO_LOOPS
              "[listener.plain]\naddress = 127.0.0.1\nport = @P0@\n"
-             "[listener.tls]\naddress = 127.0.0.1\nport = @P1@\ntls = on\n"
-             "cert = certs/server.crt\nkey = certs/server.key\n%s",
+             "[listener.tls]\naddress = 127.0.0.1\nport = @P1@\ntls = on\n" RSA_PAIR "%s",
              extra);
     broker_write(b, "sotto.ini", ini);
     free(ini);

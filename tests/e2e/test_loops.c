@@ -9,16 +9,13 @@
 
 static int setup(void **state)
 {
-    struct broker *b = calloc(1, sizeof *b);
+    struct broker *b = broker_new(state);
 
-    broker_init(b);
-    *state = b;
     broker_make_certs(b, "certs");
     broker_write(b, "sotto.ini",
-                 "[broker]\nthreads = 2\ndata_dir = @DIR@/data\n[auth]\nanonymous = on\n"
+                 TWO_LOOPS
                  "[listener.plain]\naddress = 127.0.0.1\nport = @P0@\n"
-                 "[listener.tls]\naddress = 127.0.0.1\nport = @P1@\ntls = on\n"
-                 "cert = certs/server.crt\nkey = certs/server.key\n"
+                 "[listener.tls]\naddress = 127.0.0.1\nport = @P1@\ntls = on\n" RSA_PAIR
                  "[listener.six]\naddress = ::1\nport = @P2@\n"
                  "[listener.local]\naddress = unix:@DIR@/socket\n");
     broker_start(b);
@@ -242,5 +239,5 @@ int main(void)
         cmocka_unit_test(wills_cross_loops),
         cmocka_unit_test(stops_with_clients_connected),
     };
-    return cmocka_run_group_tests(tests, setup, broker_group_teardown);
+    return cmocka_run_group_tests(tests, setup, broker_teardown);
 }

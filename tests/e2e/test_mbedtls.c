@@ -54,5 +54,5 @@ int main(void)
         fprintf(stderr, "skipped: there is no mbedtls_client beside this program (package libmbedtls-dev)\n");
         return 77;
     }
-    return cmocka_run_group_tests(tests, broker_group_setup, broker_group_teardown);
+    return cmocka_run_group_tests(tests, broker_group_setup, broker_teardown);
 }

@@ -371,5 +371,5 @@ int main(void)
         cmocka_unit_test(no_retain_flag_leaves_what_is_retained__MQTT_3_3_1_12),
         cmocka_unit_test(large_topics_are_passed_on__MQTT_4_7_3_3),
     };
-    return cmocka_run_group_tests(tests, broker_group_setup, broker_group_teardown);
+    return cmocka_run_group_tests(tests, broker_group_setup, broker_teardown);
 }

@@ -13,9 +13,7 @@ static void write_users(struct broker *b, const char *text)
 
 static int setup(void **state)
 {
-    struct broker *b = calloc(1, sizeof *b);
-    *state = b;
-    broker_init(b);
+    struct broker *b = broker_new(state);
     write_users(b, "[bob]\n");
     broker_write(b, "sotto.ini",
                  "[broker]\nthreads = 3\ndata_dir = @DIR@/data\n[auth]\nusers = users.ini\nanonymous = on\n"

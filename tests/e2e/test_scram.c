@@ -9,10 +9,8 @@
 
 static int setup(void **state)
 {
-    struct broker *b = calloc(1, sizeof *b);
+    struct broker *b = broker_new(state);
     char *text, *own;
-    *state = b;
-    broker_init(b);
     broker_passwd(b, "alice", "wonder land\n");
     broker_passwd(b, "bob", "b\n");
     /* alice: both lines, bob: without the one of SCRAM, carol: with alice's only. */
@@ -316,5 +314,5 @@ int main(void)
         cmocka_unit_test(leaving_in_the_middle_is_nothing_special),
         cmocka_unit_test(a_certificate_and_scram_are_of_one_user),
     };
-    return cmocka_run_group_tests(tests, setup, broker_group_teardown);
+    return cmocka_run_group_tests(tests, setup, broker_teardown);
 }

@@ -317,5 +317,5 @@ int main(void)
         cmocka_unit_test(no_will_flag_no_will__MQTT_3_1_2_12),
         cmocka_unit_test(retained_will_is_retained__MQTT_3_1_2_17),
     };
-    return cmocka_run_group_tests(tests, broker_group_setup, broker_group_teardown);
+    return cmocka_run_group_tests(tests, broker_group_setup, broker_teardown);
 }

@@ -26,13 +26,6 @@ static int setup(void **state)
     return 0;
 }
 
-static int teardown(void **state)
-{
-    broker_fini(*state);
-    free(*state);
-    return 0;
-}
-
 static uint16_t port(void **state)
 {
     return ((struct broker *)*state)->ports[0];
@@ -345,7 +338,7 @@ static void a_damaged_database_is_moved_aside(void **state)
 
 int main(void)
 {
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, broker_teardown)
     const struct CMUnitTest tests[] = {
         T(what_was_acknowledged_is_there),      T(what_was_done_does_not_come_again),
         T(qos_2_goes_on_where_it_was),          T(a_clean_start_ends_what_was_stored),

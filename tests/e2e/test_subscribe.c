@@ -358,5 +358,5 @@ int main(void)
         cmocka_unit_test(dollar_topics_do_not_match_wildcards__MQTT_4_7_2_1),
         cmocka_unit_test(matching_changes_no_character__MQTT_4_7_3_4__MQTT_1_5_3_3),
     };
-    return cmocka_run_group_tests(tests, broker_group_setup, broker_group_teardown);
+    return cmocka_run_group_tests(tests, broker_group_setup, broker_teardown);
 }

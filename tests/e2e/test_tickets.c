@@ -23,16 +23,14 @@ static const struct way {
 
 static const char config[] =
     "[broker]\nthreads = 2\ndata_dir = @DIR@\n[auth]\nanonymous = on\nusers = users.ini\n[log]\nlevel = debug\n"
-    "[listener.one]\naddress = 127.0.0.1\nport = @P0@\ntls = on\ncert = certs/server.crt\n"
-    "key = certs/server.key\nticket_lifetime = 1h\n"
-    "[listener.two]\naddress = 127.0.0.1\nport = @P1@\ntls = on\ncert = certs/server.crt\n"
-    "key = certs/server.key\n"
-    "[listener.none]\naddress = 127.0.0.1\nport = @P2@\ntls = on\ncert = certs/server.crt\n"
-    "key = certs/server.key\nticket_lifetime = 0\n"
-    "[listener.certs]\naddress = 127.0.0.1\nport = @P3@\ntls = on\ncert = certs/server.crt\n"
-    "key = certs/server.key\nclient_cert = optional\nclient_ca = certs/ca.crt\n"
-    "[listener.keys]\naddress = 127.0.0.1\nport = @P4@\ntls = on\ncert = certs/server.crt\n"
-    "key = certs/server.key\npsk_file = psk\n";
+    "[listener.one]\naddress = 127.0.0.1\nport = @P0@\ntls = on\n" RSA_PAIR
+    "ticket_lifetime = 1h\n"
+    "[listener.two]\naddress = 127.0.0.1\nport = @P1@\ntls = on\n" RSA_PAIR
+    "[listener.none]\naddress = 127.0.0.1\nport = @P2@\ntls = on\n" RSA_PAIR
+    "ticket_lifetime = 0\n"
+    "[listener.certs]\naddress = 127.0.0.1\nport = @P3@\ntls = on\n" RSA_PAIR
+    "client_cert = optional\nclient_ca = certs/ca.crt\n"
+    "[listener.keys]\naddress = 127.0.0.1\nport = @P4@\ntls = on\n" RSA_PAIR "psk_file = psk\n";
 
 static int setup(void **state)
 {
@@ -44,13 +42,6 @@ static int setup(void **state)
     broker_write(b, "sotto.ini", config);
     broker_start(b);
     *state = b;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    broker_fini(*state);
-    free(*state);
     return 0;
 }
 
@@ -146,5 +137,5 @@ int main(void)
         cmocka_unit_test(ticket_survives_a_restart),
         cmocka_unit_test(keys_that_others_could_read_are_made_anew),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, setup, broker_teardown);
 }

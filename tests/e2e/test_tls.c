@@ -166,7 +166,7 @@ static void serves_chain(const char *key_options)
     broker_init(&b);
     make_chain(&b, key_options);
     broker_write(&b, "sotto.ini",
-                 "[broker]\nthreads = 1\ndata_dir = @DIR@/data\n[auth]\nanonymous = on\n"
+                 ONE_LOOP
                  "[listener.separate]\naddress = 127.0.0.1\nport = @P0@\ntls = on\n"
                  "cert = cert.pem\nkey = privkey.pem\nchain = chain.pem\n"
                  "[listener.full]\naddress = 127.0.0.1\nport = @P1@\ntls = on\n"
@@ -195,7 +195,7 @@ static void own_ec_certificate_is_served(void **state)
     broker_init(&other);
     char *ini = malloc(2048);
     snprintf(ini, 2048,
-             "[broker]\nthreads = 1\ndata_dir = @DIR@/data\n[auth]\nanonymous = on\n"
+             ONE_LOOP
              "[listener.ec]\naddress = 127.0.0.1\nport = @P0@\ntls = on\ncert = %s/certs/server-ec.crt\n"
              "key = %s/certs/server-ec.key\n",
              b->dir, b->dir);
@@ -239,5 +239,5 @@ int main(void)
         cmocka_unit_test(own_ec_certificate_is_served),
         cmocka_unit_test(unfinished_handshakes_do_not_pile_up),
     };
-    return cmocka_run_group_tests(tests, broker_group_setup, broker_group_teardown);
+    return cmocka_run_group_tests(tests, broker_group_setup, broker_teardown);
 }

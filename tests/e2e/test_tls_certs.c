@@ -29,43 +29,26 @@ static void make_certificates(const struct broker *b)
         "openssl pkcs8 -topk8 -v2 aes256 -in a.key -out locked.key -passout pass:open-it; echo open-it > phrase; "
         "cat root.crt middle.crt > disorder.crt; "
         "cat certs/ca.crt root.crt > trusted.crt; chmod 600 *.key phrase";
-    struct program p;
-    program_run(&p, 0, NULL, ARGV("sh", "-c", script, "sh", b->dir, sotto_bin()));
-    program_fini(&p);
+    broker_shell(b, script);
 }
 
 static int setup(void **state)
 {
-    struct broker *b = calloc(1, sizeof *b);
-    *state = b;
-    broker_init(b);
+    struct broker *b = broker_new(state);
     if (!program_exists("openssl"))
         return 0;
     make_certificates(b);
     broker_write(b, "sotto.ini",
-                 "[broker]\nthreads = 1\ndata_dir = @DIR@/data\n[auth]\nanonymous = on\n"
-                 "[listener.names]\naddress = 127.0.0.1\nport = @P0@\ntls = on\n"
-                 "cert = certs/server.crt\nkey = certs/server.key\n"
-                 "cert = certs/server-ec.crt\nkey = certs/server-ec.key\n"
-                 "cert = a.crt\nkey = locked.key\nkey_passphrase_file = phrase\n"
-                 "cert = b.crt\nkey = b.key\nchain = disorder.crt\n"
-                 "cert = x.crt\nkey = x.key\n"
-                 "[listener.long]\naddress = 127.0.0.1\nport = @P1@\ntls = on\n"
-                 "cert = long.crt\nkey = long.key\nchain = middle.crt\n"
-                 "[listener.both]\naddress = 127.0.0.1\nport = @P2@\ntls = on\n"
-                 "cert = long.crt\nkey = long.key\nchain = middle.crt\ncert = short.crt\nkey = short.key\n"
-                 "[listener.plain]\naddress = 127.0.0.1\nport = @P3@\n");
+                 ONE_LOOP "[listener.names]\naddress = 127.0.0.1\nport = @P0@\ntls = on\n" RSA_PAIR EC_PAIR
+                          "cert = a.crt\nkey = locked.key\nkey_passphrase_file = phrase\n"
+                          "cert = b.crt\nkey = b.key\nchain = disorder.crt\n"
+                          "cert = x.crt\nkey = x.key\n"
+                          "[listener.long]\naddress = 127.0.0.1\nport = @P1@\ntls = on\n"
+                          "cert = long.crt\nkey = long.key\nchain = middle.crt\n"
+                          "[listener.both]\naddress = 127.0.0.1\nport = @P2@\ntls = on\n"
+                          "cert = long.crt\nkey = long.key\nchain = middle.crt\ncert = short.crt\nkey = short.key\n"
+                          "[listener.plain]\naddress = 127.0.0.1\nport = @P3@\n");
     broker_start(b);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct broker *b = *state;
-    if (b->pid != 0)
-        broker_stop(b);
-    broker_fini(b);
-    free(b);
     return 0;
 }
 
@@ -217,5 +200,5 @@ int main(void)
         cmocka_unit_test(records_are_as_long_as_asked_for),
         cmocka_unit_test(the_shorter_certificate_goes_to_short_records),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, setup, broker_teardown);
 }

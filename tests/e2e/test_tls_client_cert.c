@@ -42,17 +42,15 @@ static const char make_certs[] =
     "basenc --base64url | tr -d '=\\n' > alice.spki; "
     "chmod 600 *.key";
 
-static const char listener[] = "address = 127.0.0.1\ntls = on\ncert = certs/server.crt\nkey = certs/server.key\n";
+static const char listener[] = "address = 127.0.0.1\ntls = on\n" RSA_PAIR;
 
 static void make(struct broker *b)
 {
-    struct program sh;
     if (!program_exists("openssl") || !program_exists("basenc")) {
         print_message("skipped: there is no openssl\n");
         skip();
     }
-    program_run(&sh, 0, NULL, ARGV("sh", "-c", make_certs, "sh", b->dir, sotto_bin()));
-    program_fini(&sh);
+    broker_shell(b, make_certs);
 }
 
 static void configure(struct broker *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -68,15 +66,14 @@ static void configure(struct broker *b, const char *format, ...)
 
 static int setup(void **state)
 {
-    struct broker *b = calloc(1, sizeof *b);
-    *state = b;
-    broker_init(b);
+    struct broker *b = broker_new(state);
     if (!program_exists("openssl"))
         return 0;
     make(b);
     broker_write(b, "users.ini", "[*]\nsubscribe = #\n[alice]\npublish = home/%u/#\n");
     configure(b,
-              "[broker]\nthreads = 2\ndata_dir = @DIR@/data\n[auth]\nanonymous = on\nusers = users.ini\n"
+              TWO_LOOPS
+              "users = users.ini\n"
               "[listener.plain]\naddress = 127.0.0.1\nport = @P0@\n"
               "[listener.none]\nport = @P1@\n%s"
               "[listener.optional]\nport = @P2@\n%sclient_ca = certs/ca.crt\nclient_cert = optional\n"
@@ -85,16 +82,6 @@ static int setup(void **state)
               "client_cert_user = cn\ncrl = certs/crl.pem\n",
               listener, listener, listener);
     broker_start(b);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct broker *b = *state;
-    if (b->pid != 0)
-        broker_stop(b);
-    broker_fini(b);
-    free(b);
     return 0;
 }
 
@@ -528,5 +515,5 @@ int main(void)
         cmocka_unit_test(chains_with_intermediate_cas),
         cmocka_unit_test(a_list_that_ends_closes_the_door),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, setup, broker_teardown);
 }

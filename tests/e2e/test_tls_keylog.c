@@ -34,9 +34,9 @@ static void secrets_are_those_of_the_client(void **state)
     broker_init(&b);
     broker_make_certs(&b, "certs");
     broker_write(&b, "sotto.ini",
-                 "[broker]\nthreads = 1\ndata_dir = @DIR@/data\n[auth]\nanonymous = on\n[log]\ntls_keylog = ours\n"
-                 "[listener.tls]\naddress = 127.0.0.1\nport = @P0@\ntls = on\n"
-                 "cert = certs/server.crt\nkey = certs/server.key\n");
+                 ONE_LOOP
+                 "[log]\ntls_keylog = ours\n"
+                 "[listener.tls]\naddress = 127.0.0.1\nport = @P0@\ntls = on\n" RSA_PAIR);
     if (check_says(&b)) {
         struct stat st;
         broker_start(&b);

@@ -55,8 +55,7 @@ static void start(struct broker *b, enum kind k, const char *made_in)
     put_pair(pair, sizeof pair, k);
     /* At most four times the folder. */
     snprintf(certs, sizeof certs, pair, made_in, made_in, made_in, made_in);
-    int n = snprintf(text, sizeof text,
-                     "[broker]\nthreads = 1\ndata_dir = @DIR@/data\n[auth]\nanonymous = on\nusers = users.ini\n");
+    int n = snprintf(text, sizeof text, ONE_LOOP "users = users.ini\n");
     for (int i = 0; i < (int)(sizeof listeners / sizeof *listeners); i++) {
         n += snprintf(text + n, sizeof text - (size_t)n,
                       "[listener.l%d]\naddress = 127.0.0.1\nport = @P%d@\ntls = on\n%s%s", i, i, certs, listeners[i]);
@@ -70,24 +69,19 @@ static void start(struct broker *b, enum kind k, const char *made_in)
     broker_start(b);
 }
 
-static void sotto(const char *const argv[])
-{
-    struct program p;
-    program_run(&p, 0, NULL, argv);
-    program_fini(&p);
-}
-
 static int setup(void **state)
 {
     struct broker *b = calloc(KINDS, sizeof *b);
+    struct program p;
     *state = b;
     for (int k = 0; k < KINDS; k++)
         broker_init(&b[k]);
-    sotto(ARGV(sotto_bin(), "cert", "init", broker_path(b, "certs")));
-    sotto(ARGV(sotto_bin(), "cert", "init", broker_path(b, "others")));
-    sotto(ARGV(sotto_bin(), "cert", "client", broker_path(b, "certs"), "alice"));
-    sotto(ARGV(sotto_bin(), "cert", "client", broker_path(b, "certs"), "bob", "--rsa"));
-    sotto(ARGV(sotto_bin(), "cert", "client", broker_path(b, "others"), "eve"));
+    broker_make_certs(b, "certs");
+    broker_make_certs(b, "others");
+    broker_make_client(b, "certs", "alice");
+    broker_make_client(b, "others", "eve");
+    program_run(&p, 0, NULL, ARGV(sotto_bin(), "cert", "client", broker_path(b, "certs"), "bob", "--rsa"));
+    program_fini(&p);
     for (int k = 0; k < KINDS; k++)
         start(&b[k], (enum kind)k, b->dir);
     return 0;

@@ -13,9 +13,7 @@ enum { KEYS, BOTH, STRICT, PLAIN };
 
 static int setup(void **state)
 {
-    struct broker *b = calloc(1, sizeof *b);
-    *state = b;
-    broker_init(b);
+    struct broker *b = broker_new(state);
     broker_make_certs(b, "certs");
     broker_make_client(b, "certs", "alice");
     broker_write(b, "psk.txt", "# the lamp\nlamp:" KEY "\r\nname:with:colons:" KEY "\n\nlocked:" OTHER "\n");
@@ -25,8 +23,7 @@ static int setup(void **state)
         b, "sotto.ini",
         "[broker]\nthreads = 2\ndata_dir = @DIR@/data\n[auth]\nusers = users.ini\n"
         "[listener.keys]\naddress = 127.0.0.1\nport = @P0@\ntls = on\npsk_file = psk.txt\n"
-        "[listener.both]\naddress = 127.0.0.1\nport = @P1@\ntls = on\npsk_file = psk.txt\nanonymous = on\n"
-        "cert = certs/server-ec.crt\nkey = certs/server-ec.key\n"
+        "[listener.both]\naddress = 127.0.0.1\nport = @P1@\ntls = on\npsk_file = psk.txt\nanonymous = on\n" EC_PAIR
         "client_cert = optional\nclient_ca = certs/ca.crt\nclient_cert_user = cn\n"
         "[listener.strict]\naddress = 127.0.0.1\nport = @P2@\ntls = on\npsk_file = psk.txt\nmax_version = 1.2\n"
         "password = required\n"

@@ -22,21 +22,17 @@ enum { BOTH, KEYS, REQUIRED, LISTENERS };
 
 static int setup(void **state)
 {
-    struct broker *b = calloc(1, sizeof *b);
-    *state = b;
-    broker_init(b);
+    struct broker *b = broker_new(state);
     broker_make_certs(b, "certs");
     broker_write(b, "psk.txt", "lamp:8f1c9e3a5b7d2f4c6e8a0b1d3f5c7e9a\n");
     broker_write(b, "users.ini", "[lamp]\n");
     broker_write(b, "sotto.ini",
-                 "[broker]\nthreads = 1\ndata_dir = @DIR@/data\n[auth]\nanonymous = on\nusers = users.ini\n"
-                 "[listener.both]\naddress = 127.0.0.1\nport = @P0@\ntls = on\n"
-                 "cert = certs/server.crt\nkey = certs/server.key\n"
-                 "cert = certs/server-ec.crt\nkey = certs/server-ec.key\n"
-                 "[listener.keys]\naddress = 127.0.0.1\nport = @P1@\ntls = on\npsk_file = psk.txt\n"
-                 "cert = certs/server.crt\nkey = certs/server.key\n"
-                 "[listener.required]\naddress = 127.0.0.1\nport = @P2@\ntls = on\n"
-                 "cert = certs/server.crt\nkey = certs/server.key\nclient_cert = required\nclient_ca = certs/ca.crt\n");
+                 ONE_LOOP
+                 "users = users.ini\n"
+                 "[listener.both]\naddress = 127.0.0.1\nport = @P0@\ntls = on\n" RSA_PAIR EC_PAIR
+                 "[listener.keys]\naddress = 127.0.0.1\nport = @P1@\ntls = on\npsk_file = psk.txt\n" RSA_PAIR
+                 "[listener.required]\naddress = 127.0.0.1\nport = @P2@\ntls = on\n" RSA_PAIR
+                 "client_cert = required\nclient_ca = certs/ca.crt\n");
     broker_start(b);
     return 0;
 }

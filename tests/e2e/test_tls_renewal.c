@@ -76,24 +76,6 @@ static void start(struct broker *b, const char *broker_section, const char *conf
     broker_start(b);
 }
 
-static int setup(void **state)
-{
-    struct broker *b = calloc(1, sizeof *b);
-    *state = b;
-    broker_init(b);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct broker *b = *state;
-    if (b->pid != 0)
-        broker_stop(b);
-    broker_fini(b);
-    free(b);
-    return 0;
-}
-
 static unsigned count(const struct broker *b, const char *what)
 {
     char *log = broker_log(b);
@@ -478,9 +460,7 @@ static void age_certificate(const struct broker *b)
           "cd ..; ln -s certs/server.crt .; ln -s certs/server.key .");
 }
 
-static const char own[] =
-    "[listener.own]\naddress = 127.0.0.1\nport = @P1@\ntls = on\ncert = certs/server.crt\n"
-    "key = certs/server.key\n";
+static const char own[] = "[listener.own]\naddress = 127.0.0.1\nport = @P1@\ntls = on\n" RSA_PAIR;
 
 static void expect_young(struct broker *b)
 {
@@ -631,7 +611,7 @@ static int drop_all(void **state)
 
 int main(void)
 {
-#define OWN(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define OWN(f) cmocka_unit_test_setup_teardown(f, broker_setup, broker_teardown)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_way_of_replacing_is_seen),
         OWN(what_is_bad_is_refused_and_the_old_stays),

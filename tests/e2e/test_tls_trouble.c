@@ -10,24 +10,16 @@
 #include <limits.h>
 #include <unistd.h>
 
-static void shell(const struct broker *b, const char *script)
-{
-    struct program p;
-    program_run(&p, 0, NULL, ARGV("sh", "-c", script, "sh", b->dir, sotto_bin()));
-    program_fini(&p);
-}
-
 static void configure(struct broker *b, const char *connect_timeout)
 {
     char text[2048];
     snprintf(text, sizeof text,
-             "[broker]\nthreads = 1\ndata_dir = @DIR@/data\n[auth]\nanonymous = on\n[limits]\n"
+             ONE_LOOP
+             "[limits]\n"
              "connect_timeout = %s\n"
              "[listener.plain]\naddress = 127.0.0.1\nport = @P0@\n"
-             "[listener.tls]\naddress = 127.0.0.1\nport = @P1@\ntls = on\n"
-             "cert = certs/server.crt\nkey = certs/server.key\n"
-             "[listener.ec]\naddress = 127.0.0.1\nport = @P2@\ntls = on\n"
-             "cert = certs/server-ec.crt\nkey = certs/server-ec.key\n"
+             "[listener.tls]\naddress = 127.0.0.1\nport = @P1@\ntls = on\n" RSA_PAIR
+             "[listener.ec]\naddress = 127.0.0.1\nport = @P2@\ntls = on\n" EC_PAIR
              "[listener.old]\naddress = 127.0.0.1\nport = @P3@\ntls = on\n"
              "cert = certs/old.crt\nkey = certs/server.key\n",
              connect_timeout);
@@ -36,16 +28,15 @@ static void configure(struct broker *b, const char *connect_timeout)
 
 static int setup(void **state)
 {
-    struct broker *b = calloc(1, sizeof *b);
-    *state = b;
-    broker_init(b);
-    shell(b, "$2 cert init $1/certs >/dev/null && $2 cert init $1/others >/dev/null");
+    struct broker *b = broker_new(state);
+    broker_shell(b, "$2 cert init $1/certs >/dev/null && $2 cert init $1/others >/dev/null");
     if (program_exists("openssl"))
-        shell(b,
-              "cd $1/certs && openssl req -new -key server.key -subj /CN=old -out old.csr 2>/dev/null && "
-              "openssl x509 -req -in old.csr -CA ca.crt -CAkey ca.key -days 0 -out old.crt 2>/dev/null && sleep 2");
+        broker_shell(
+            b,
+            "cd $1/certs && openssl req -new -key server.key -subj /CN=old -out old.csr 2>/dev/null && "
+            "openssl x509 -req -in old.csr -CA ca.crt -CAkey ca.key -days 0 -out old.crt 2>/dev/null && sleep 2");
     else
-        shell(b, "cp $1/certs/server.crt $1/certs/old.crt");
+        broker_shell(b, "cp $1/certs/server.crt $1/certs/old.crt");
     configure(b, "10m");
     broker_start(b);
     return 0;
@@ -363,5 +354,5 @@ int main(void)
         cmocka_unit_test(a_good_client_is_not_mentioned),
         cmocka_unit_test(small_devices_are_thought_of_at_the_start),
     };
-    return cmocka_run_group_tests(tests, setup, broker_group_teardown);
+    return cmocka_run_group_tests(tests, setup, broker_teardown);
 }

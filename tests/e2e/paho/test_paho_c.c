@@ -159,5 +159,5 @@ int main(void)
         cmocka_unit_test(paho_c_over_tcp__MQTT_7_0_0_2),
         cmocka_unit_test(paho_c_over_tls__MQTT_7_0_0_2),
     };
-    return cmocka_run_group_tests(tests, broker_group_setup, broker_group_teardown);
+    return cmocka_run_group_tests(tests, broker_group_setup, broker_teardown);
 }

@@ -136,5 +136,5 @@ int main(void)
         cmocka_unit_test(paho_c_speaks_5_over_tcp__MQTT5_4_2_0_1),
         cmocka_unit_test(paho_c_speaks_5_over_tls__MQTT5_4_2_0_1),
     };
-    return cmocka_run_group_tests(tests, broker_group_setup, broker_group_teardown);
+    return cmocka_run_group_tests(tests, broker_group_setup, broker_teardown);
 }

@@ -315,16 +315,32 @@ void broker_fini(struct broker *b)
     program_fini(&rm);
 }
 
+struct broker *broker_new(void **state)
+{
+    struct broker *b = calloc(1, sizeof *b);
+    assert_non_null(b);
+    *state = b;
+    broker_init(b);
+    return b;
+}
+
+int broker_setup(void **state)
+{
+    broker_new(state);
+    return 0;
+}
+
 int broker_teardown(void **state)
 {
     struct broker *b = *state;
-    broker_stop(b);
+    if (b->pid != 0)
+        broker_stop(b);
     broker_fini(b);
     free(b);
     return 0;
 }
 
-static void run_sotto(const char *input, const char *const argv[])
+static void run(const char *input, const char *const argv[])
 {
     struct program p;
     program_run(&p, 0, input, argv);
@@ -333,41 +349,32 @@ static void run_sotto(const char *input, const char *const argv[])
 
 void broker_make_certs(const struct broker *b, const char *folder)
 {
-    run_sotto(NULL, ARGV(sotto_bin(), "cert", "init", broker_path(b, folder)));
+    run(NULL, ARGV(sotto_bin(), "cert", "init", broker_path(b, folder)));
 }
 
 void broker_make_client(const struct broker *b, const char *folder, const char *name)
 {
-    run_sotto(NULL, ARGV(sotto_bin(), "cert", "client", broker_path(b, folder), name));
+    run(NULL, ARGV(sotto_bin(), "cert", "client", broker_path(b, folder), name));
+}
+
+void broker_shell(const struct broker *b, const char *script)
+{
+    run(NULL, ARGV("sh", "-c", script, "sh", b->dir, sotto_bin()));
 }
 
 void broker_passwd(const struct broker *b, const char *user, const char *password)
 {
-    run_sotto(password, ARGV(sotto_bin(), "passwd", broker_path(b, "users.ini"), user));
+    run(password, ARGV(sotto_bin(), "passwd", broker_path(b, "users.ini"), user));
 }
 
 int broker_group_setup(void **state)
 {
-    struct broker *b = calloc(1, sizeof *b);
-
-    broker_init(b);
-    *state = b;
+    struct broker *b = broker_new(state);
     broker_make_certs(b, "certs");
     broker_write(b, "sotto.ini",
-                 "[broker]\nthreads = 1\ndata_dir = @DIR@/data\n[auth]\nanonymous = on\n"
+                 ONE_LOOP
                  "[listener.plain]\naddress = 127.0.0.1\nport = @P0@\n"
-                 "[listener.tls]\naddress = 127.0.0.1\nport = @P1@\ntls = on\n"
-                 "cert = certs/server.crt\nkey = certs/server.key\n");
+                 "[listener.tls]\naddress = 127.0.0.1\nport = @P1@\ntls = on\n" RSA_PAIR);
     broker_start(b);
-    return 0;
-}
-
-int broker_group_teardown(void **state)
-{
-    struct broker *b = *state;
-
-    broker_stop(b);
-    broker_fini(b);
-    free(b);
     return 0;
 }

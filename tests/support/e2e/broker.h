@@ -43,8 +43,6 @@ char *broker_log(const struct broker *b);
 void broker_expect_log(const struct broker *b, const char *text);
 /* Kills what still runs and removes the folder. */
 void broker_fini(struct broker *b);
-/* The teardown of a group whose state is a broker on the heap: stops it, and frees both. */
-int broker_teardown(void **state);
 /* Absolute path of a file in the folder. The result is good until the next 64 calls. */
 const char *broker_path(const struct broker *b, const char *name);
 /* Contents of a file, with a NUL behind it, malloced; fails the test when there is no such file. */
@@ -64,18 +62,32 @@ double broker_cpu(const struct broker *b);
 void broker_make_certs(const struct broker *b, const char *folder);
 /* `sotto cert client` there. */
 void broker_make_client(const struct broker *b, const char *folder, const char *name);
+/* Runs a script of sh, which must succeed: $1 is the folder, $2 the program. */
+void broker_shell(const struct broker *b, const char *script);
 /* `sotto passwd` on users.ini. */
 void broker_passwd(const struct broker *b, const char *user, const char *password);
 
 /* Replaces @DIR@ and @Pn@; malloced. */
 char *broker_expand(struct broker *b, const char *text);
 
+/* Pieces of sotto.ini, as many tests write them. The certificates are those of broker_make_certs(b, "certs"). */
+#define ONE_LOOP "[broker]\nthreads = 1\ndata_dir = @DIR@/data\n[auth]\nanonymous = on\n"
+#define TWO_LOOPS "[broker]\nthreads = 2\ndata_dir = @DIR@/data\n[auth]\nanonymous = on\n"
+#define RSA_PAIR "cert = certs/server.crt\nkey = certs/server.key\n"
+#define EC_PAIR "cert = certs/server-ec.crt\nkey = certs/server-ec.key\n"
+
 /*
- * cmocka group fixtures for the common case: *state is a struct broker that runs with two listeners, plain on P0 and
- * TLS on P1, anonymous clients allowed, certificates from `sotto cert init` in DIR/certs, one loop.
+ * cmocka fixtures: *state is a struct broker on the heap. broker_new is what a setup of one's own begins with: a folder
+ * and ports, nothing runs. broker_setup is no more than that. broker_teardown stops it if it runs, and frees it.
+ */
+struct broker *broker_new(void **state);
+int broker_setup(void **state);
+int broker_teardown(void **state);
+/*
+ * The common case: it runs with two listeners, plain on P0 and TLS on P1, anonymous clients allowed, an RSA certificate
+ * from `sotto cert init` in DIR/certs, one loop. Ends with broker_teardown.
  */
 int broker_group_setup(void **state);
-int broker_group_teardown(void **state);
 
 /* The program's path, from the environment. */
 const char *sotto_bin(void);
