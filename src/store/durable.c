@@ -103,6 +103,13 @@ static int open_database(struct durable *d, char *err, size_t cap)
         rc = durable_salvage(&d->db, d->c.dir, d->c.vfs, d->c.durability, d->c.wall(), why, err, cap);
     if (rc != SQLITE_OK)
         return rc;
+    if (d->db.cramped)
+        log_event(LOG_ERROR, "store.cramped", LF_STR("file", d->path),
+                  LF_STR("reason", "there is no room, or next to none, on its disk"),
+                  LF_STR("effect",
+                         "what was stored is here; what has to be stored is refused where there is no room"
+                         " for it, and `sotto store` can't look into it while the broker runs"),
+                  LF_STR("hint", "make room on the disk of data_dir"));
     rc = read_clock(d);
     if (rc == SQLITE_OK)
         rc = read_bases(d);

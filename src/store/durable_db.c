@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "sotto/base/file_why.h"
@@ -19,6 +20,8 @@
 
 /* Somebody may look into the database with a tool that takes a lock for a moment. */
 #define BUSY_MS 2000
+/* Bytes that have to be free for an index of the write-ahead log in a file: many times what it takes. */
+#define ROOM ((uint64_t)1 << 20)
 
 /* Step n brings the schema from n to n + 1. */
 static const char *const steps[DURABLE_SCHEMA] = {
@@ -110,11 +113,16 @@ void durable_db_why(const struct durable_db *db, int rc, char *out, size_t cap)
                  db->c != NULL && sqlite3_errcode(db->c) == (rc & 0xff) ? sqlite3_errmsg(db->c) : sqlite3_errstr(rc));
 }
 
+static void unopened(const char *path, bool full, const char *what, const char *why, char *err, size_t cap)
+{
+    snprintf(err, cap, "%s can't be %s: %s%s", path, what, why,
+             full ? "; make room on its disk, nothing that was stored is lost" : "");
+}
+
 void durable_db_unreadable(const char *path, int rc, const char *why, char *err, size_t cap)
 {
     bool full = (rc & 0xff) == SQLITE_FULL;
-    snprintf(err, cap, "%s can't be %s: %s%s", path, full ? "opened" : "read", why,
-             full ? "; make room on its disk, nothing that was stored is lost" : "");
+    unopened(path, full, full ? "opened" : "read", why, err, cap);
 }
 
 int durable_db_exec(struct durable_db *db, const char *sql)
@@ -299,31 +307,63 @@ static bool is_closed_to_us(const char *path, char *err, size_t cap)
     return false;
 }
 
-int durable_db_open(struct durable_db *db, const char *path, const char *vfs, enum durability durability, char *err,
+static int open_way(struct durable_db *db, const char *path, const char *vfs, enum durability durability, char *err,
                     size_t cap)
 {
-    *db = (struct durable_db){.checkpoint_at = DURABLE_CHECKPOINT};
-    err[0] = '\0';
-    make_private(path);
     int rc = sqlite3_open_v2(path, &db->c, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, vfs);
     if (rc == SQLITE_OK)
         rc = sqlite3_extended_result_codes(db->c, 1);
     if (rc == SQLITE_OK)
         rc = sqlite3_busy_timeout(db->c, BUSY_MS);
+    if (rc == SQLITE_OK && db->cramped)
+        rc = durable_db_exec(db, "PRAGMA locking_mode = EXCLUSIVE");
     if (rc == SQLITE_OK)
         rc = set_up(db, durability);
     if (rc == SQLITE_OK)
         rc = bring_up(db, path, err, cap);
     if (rc == SQLITE_OK)
         rc = prepare(db);
+    return rc;
+}
+
+/*
+ * The index of the write-ahead log is a file, so that others can read along, and the first to open the database makes
+ * it anew. Without room for it that fails; or it seems to work, and a later access to the file's memory, for which the
+ * system then finds no room, ends the process (SIGBUS). So where there is next to no room, the index is made in memory.
+ */
+bool durable_db_room(const char *path)
+{
+    struct statvfs f;
+    return statvfs(path, &f) != 0 || (uint64_t)f.f_bavail * f.f_frsize >= ROOM;
+}
+
+static bool lacks_room(const struct durable_db *db, int rc)
+{
+    int error = db->c != NULL ? sqlite3_system_errno(db->c) : 0;
+    return (rc & 0xff) == SQLITE_FULL || ((rc & 0xff) == SQLITE_IOERR && (error == ENOSPC || error == EDQUOT));
+}
+
+int durable_db_open(struct durable_db *db, const char *path, const char *vfs, enum durability durability, char *err,
+                    size_t cap)
+{
+    char why[DURABLE_TEXT];
+    err[0] = '\0';
+    make_private(path);
+    *db = (struct durable_db){.checkpoint_at = DURABLE_CHECKPOINT, .cramped = !durable_db_room(path)};
+    int rc = open_way(db, path, vfs, durability, err, cap);
+    if (rc != SQLITE_OK && !db->cramped && err[0] == '\0' && lacks_room(db, rc)) {
+        durable_db_close(db, true);
+        *db = (struct durable_db){.checkpoint_at = DURABLE_CHECKPOINT, .cramped = true};
+        rc = open_way(db, path, vfs, durability, err, cap);
+    }
     if (rc == SQLITE_OK) {
         sync_folder(path);
         return rc;
     }
-    char why[DURABLE_TEXT];
     durable_db_why(db, rc, why, sizeof(why));
+    bool full = lacks_room(db, rc);
     if (err[0] == '\0' && !is_closed_to_us(path, err, cap))
-        snprintf(err, cap, "%s can't be opened: %s", path, why);
+        unopened(path, full, "opened", why, err, cap);
     durable_db_close(db, durable_db_damaged(rc));
     return rc;
 }

@@ -35,6 +35,10 @@ static int fail(const struct inspect *x, int rc, char *err, size_t cap)
         error = errno;
         file_why_read(x->path, error, why, sizeof(why));
         snprintf(err, cap, "%s %s", x->path, why);
+    } else if ((rc & 0xff) == SQLITE_BUSY) {
+        snprintf(err, cap,
+                 "%s can't be read: the broker has it for itself; it does where its disk has no room: make some",
+                 x->path);
     } else if (rc == SQLITE_CANTOPEN || rc == SQLITE_READONLY_CANTINIT || rc == SQLITE_READONLY_DIRECTORY) {
         snprintf(err, cap, "%s can't be opened: %s; run this as the broker's user or as root", x->path,
                  error != 0 ? strerror(error) : sqlite3_errstr(rc));

@@ -74,14 +74,18 @@ struct durable_db {
     sqlite3_stmt *st[SQL_STATEMENTS];
     int wal_pages;     /* in the write-ahead log */
     int checkpoint_at; /* when it has so many */
+    bool cramped;      /* opened without room on the disk: the log's index is in memory, and nobody else can read */
 };
 
 /*
  * Opens (makes) the database and brings it to the present schema. SQLITE_OK; or an error code with a line in err:
- * SQLITE_CORRUPT or SQLITE_NOTADB mean damage, see durable_db_damaged. Nothing is open then.
+ * SQLITE_CORRUPT or SQLITE_NOTADB mean damage, see durable_db_damaged. Nothing is open then. A database that is there
+ * is opened without any room on the disk, too, see `cramped`.
  */
 int durable_db_open(struct durable_db *db, const char *path, const char *vfs, enum durability durability, char *err,
                     size_t cap);
+/* Has the disk room for others to read along? See durable_db.c. */
+bool durable_db_room(const char *path);
 /* Looks the whole file over. SQLITE_OK, SQLITE_CORRUPT, or another error; a line in err. */
 int durable_db_verify(struct durable_db *db, char *err, size_t cap);
 bool durable_db_damaged(int rc);

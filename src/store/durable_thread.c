@@ -113,6 +113,8 @@ static int open_again(struct durable *d, char *why, size_t cap)
 /* SQLITE_OK, or what went wrong, in words too. Damage is met by salvage, and one more attempt. */
 static int write_batch(struct durable *d, struct list *entries, struct list *values, char *why, size_t cap)
 {
+    if (d->db.cramped && durable_db_room(d->path))
+        durable_db_close(&d->db, true);
     int rc = d->db.c == NULL ? open_again(d, why, cap) : SQLITE_OK;
     for (int i = 0; i < 2 && d->db.c != NULL; i++) {
         rc = write_transaction(d, entries, values);

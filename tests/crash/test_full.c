@@ -170,10 +170,50 @@ static void what_has_no_room_is_refused(void **state)
     peer_close(watch);
 }
 
+/* What is stored can be served without room, and whoever fills the disk doesn't keep the broker from starting. */
+static void starts_without_room(void **state)
+{
+    struct broker *b = *state;
+    struct peer *r = durable_client(b->ports[0], "ann", false), *p = client_5(b->ports[0], "clean", false);
+    peer_subscribe(r, 1, "t", 2);
+    peer_disconnect(r);
+    peer_packet(p, 0x33, "<t> 0001 00 'before'"); /* retained */
+    assert_int_equal(reason(p, 0x40, 1), 0);
+    peer_close(p);
+    for (unsigned i = 0; i < 2; i++) {
+        if (i == 0)
+            broker_kill(b);
+        else
+            broker_stop(b);
+        setenv("SOTTO_POWER", "1 0 full", 1);
+        broker_start(b);
+        setenv("SOTTO_POWER", "1 0", 1);
+        broker_expect_log(b, "store.cramped");
+        p = client_5(b->ports[0], "clean", false);
+        struct peer *watch = client(b->ports[0], "watch");
+        peer_subscribe(watch, 1, "t", 0);
+        peer_expect_publish(watch, 1, "t", "before");
+        peer_close(watch);
+        assert_int_equal(publish(p, 1, 2, "refused"), 0x97);
+        kill(b->pid, SIGRTMIN);
+        publish_at_last(p, 1, 2, "after");
+        peer_close(p);
+    }
+    broker_kill(b);
+    broker_start(b);
+    r = durable_client(b->ports[0], "ann", true);
+    static const char *const all[] = {"before", "after", "after"};
+    for (unsigned i = 0; i < 3; i++)
+        peer_send(r, "40 02 %04x", expect_publish(r, 1, all[i]));
+    peer_ping(r);
+    peer_disconnect(r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(what_has_no_room_is_refused, setup, broker_teardown)};
+        cmocka_unit_test_setup_teardown(what_has_no_room_is_refused, setup, broker_teardown),
+        cmocka_unit_test_setup_teardown(starts_without_room, setup, broker_teardown)};
     if (getenv("SOTTO_POWER_BIN") != NULL)
         setenv("SOTTO_BIN", getenv("SOTTO_POWER_BIN"), 1);
     setenv("SOTTO_POWER", "1 0", 1);

@@ -2,6 +2,7 @@
 #include "disk/shim_vfs.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <sqlite3.h>
@@ -414,7 +415,12 @@ static int x_traits(sqlite3_file *f)
 
 static int shm_map_now(sqlite3_file *f, int page, int size, int extend, void volatile **out)
 {
-    return fails(true) ? SQLITE_IOERR_SHMMAP : REAL(f)->pMethods->xShmMap(REAL(f), page, size, extend, out);
+    if (!fails(true))
+        return REAL(f)->pMethods->xShmMap(REAL(f), page, size, extend, out);
+    if (!is_full())
+        return SQLITE_IOERR_SHMMAP;
+    errno = ENOSPC;
+    return SQLITE_IOERR_SHMSIZE;
 }
 
 static int shm_lock_now(sqlite3_file *f, int offset, int n, int flags)
