@@ -197,12 +197,12 @@ static void warn_of_ends(const struct config_listener *l, const char *section, c
                                            [TLS_ENDS_CLIENT_CA] = "client_ca",
                                            [TLS_ENDS_CRL] = "crl"};
     struct tls_ending end;
-    char words[128];
+    char words[128], hint[EXPIRY_HINT];
     time_t now = time(NULL);
     for (size_t i = 0; tls_context_ending(t, i, &end); i++) {
         if (end.until < now || end.until - now >= (time_t)EXPIRY_DAYS * 24 * 3600)
             continue;
-        const char *hint = expiry_words(&end, now, words, sizeof words);
+        expiry_words(&end, now, words, sizeof words, hint, sizeof hint);
         config_warning(e, l->line, section, settings[end.kind], "%s: %s; %s", end.file, words, hint);
     }
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "sotto/base/mem.h"
+#include "sotto/transport/certificate.h"
 #include "sotto/transport/tls_endings.h"
 
 #define DAY ((time_t)24 * 3600)
@@ -49,12 +50,9 @@ static struct expiry_said *add(struct expiry *e, const struct tls_ending *t, tim
     return said;
 }
 
-const char *expiry_words(const struct tls_ending *t, time_t now, char *out, size_t cap)
+void expiry_words(const struct tls_ending *t, time_t now, char *out, size_t cap, char *hint, size_t hint_cap)
 {
     static const char *const hints[] = {
-        [TLS_ENDS_CERTIFICATE] =
-            "renew it (`sotto cert renew DIR`, or your CA's tool): the broker takes up new files "
-            "by itself",
         [TLS_ENDS_CHAIN] = "get the certificate anew from its CA, with its chain",
         [TLS_ENDS_CLIENT_CA] = "put the CA's next certificate beside it in client_ca, and give the clients new ones",
         [TLS_ENDS_CRL] =
@@ -67,14 +65,17 @@ const char *expiry_words(const struct tls_ending *t, time_t now, char *out, size
         snprintf(out, cap, "%s ends in %ld day%s", t->what, days, days == 1 ? "" : "s");
     else
         snprintf(out, cap, "%s ends in less than a day", t->what);
-    return hints[t->kind];
+    if (t->kind == TLS_ENDS_CERTIFICATE)
+        certificate_way(t->file, hint, hint_cap);
+    else
+        snprintf(hint, hint_cap, "%s", hints[t->kind]);
 }
 
 static void say(const struct tls_ending *t, time_t now)
 {
-    char reason[128], day[32];
+    char reason[128], hint[EXPIRY_HINT], day[32];
     struct tm tm;
-    const char *hint = expiry_words(t, now, reason, sizeof(reason));
+    expiry_words(t, now, reason, sizeof(reason), hint, sizeof(hint));
     gmtime_r(&t->until, &tm);
     strftime(day, sizeof(day), "%Y-%m-%dT%H:%M:%SZ", &tm);
     log_event(t->until < now ? LOG_ERROR : LOG_WARN, "tls.expiry", LF_STR("file", t->file), LF_STR("name", t->name),

@@ -17,11 +17,12 @@ struct expiry {
 };
 
 #define EXPIRY_DAYS 30 /* ahead, the first time */
+#define EXPIRY_HINT 1024
 
 struct tls_ending;
 
-/* "the server's certificate ends in 4 days", cut to cap. What there is to do: the result, static. */
-const char *expiry_words(const struct tls_ending *t, time_t now, char *out, size_t cap);
+/* "the server's certificate ends in 4 days", and what there is to do; both cut to size. */
+void expiry_words(const struct tls_ending *t, time_t now, char *out, size_t cap, char *hint, size_t hint_cap);
 /* Looks at all of the set, and says in the log what is due at this time. Rarely more than once a minute. */
 void expiry_look(struct expiry *e, const struct tls_set *set, time_t now);
 /* Also fine on a zeroed one. */

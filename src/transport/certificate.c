@@ -49,6 +49,14 @@ static bool decide(struct work *w)
     bool server = false;
     for (int i = SERVER_CRT; i < FILES; i++)
         server = server || cert_file_exists(r->dir, files[i]);
+    if (crt != key && !r->new_ca) {
+        snprintf(w->err, w->err_cap,
+                 "%s holds %s but not %s, nothing was changed: put the missing one back%s, or make a new CA with "
+                 "--force --new-ca (every client then needs the new ca.crt)",
+                 r->dir, files[crt ? CA_CRT : CA_KEY], files[crt ? CA_KEY : CA_CRT],
+                 crt ? ", or make the certificates where it lies and copy them" : "");
+        return false;
+    }
     if (server && !r->force) {
         snprintf(w->err, w->err_cap,
                  "%s holds server certificates already, nothing was changed: --force makes new ones from the same CA, "
@@ -62,13 +70,6 @@ static bool decide(struct work *w)
             "%s holds a CA already, nothing was changed: only --force --new-ca together replace it (every client then "
             "needs the new ca.crt)",
             r->dir);
-        return false;
-    }
-    if (crt != key && !r->new_ca) {
-        snprintf(w->err, w->err_cap,
-                 "%s holds %s but not %s, nothing was changed: put the missing one back, or make a new CA with "
-                 "--force --new-ca",
-                 r->dir, files[crt ? CA_CRT : CA_KEY], files[crt ? CA_KEY : CA_CRT]);
         return false;
     }
     w->keep_ca = crt && key && !r->new_ca;

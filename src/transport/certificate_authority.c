@@ -86,19 +86,20 @@ bool cert_authority_load(struct cert_authority *a, const char *dir, char *err, s
     if (found == 0 || !take_issuer(&a->issuer, &a->pool.v[0])) {
         snprintf(err, err_cap,
                  "%s is no certificate of a CA: put the right one back, or make a new CA with "
-                 "`sotto cert init %s --force --new-ca`",
+                 "`sotto cert init %s --force --new-ca` (every client then needs the new ca.crt)",
                  crt, dir);
         return false;
     }
     if (!cert_key_load(&a->key, key, why, sizeof(why))) {
         bool kind = strstr(why, "without a passphrase") != NULL;
-        snprintf(err, err_cap, "%s%s", why, kind ? ": make a new CA with --force --new-ca" : "");
+        snprintf(err, err_cap, "%s%s", why,
+                 kind ? ": put the right one back, or make a new CA with --force --new-ca" : "");
         return false;
     }
     if (!cert_key_fits(&a->key, &a->pool.v[0])) {
         snprintf(err, err_cap,
                  "%s is not the key of ca.crt: put the right one back, or make a new CA with "
-                 "`sotto cert init %s --force --new-ca`",
+                 "`sotto cert init %s --force --new-ca` (every client then needs the new ca.crt)",
                  key, dir);
         return false;
     }

@@ -33,6 +33,11 @@
 #define CERT_FROM ((time_t)1546300800)
 #define CERT_SERVER_DAYS 397
 
+/* ---- advice (certificate_way.c) ---- */
+
+/* What to do where a file of a certificate or key isn't there. */
+void cert_missing_hint(const char *path, char *out, size_t cap);
+
 /* ---- names (certificate_names.c) ---- */
 
 struct san {

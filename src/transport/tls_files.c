@@ -3,23 +3,26 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "sotto/base/file_why.h"
 #include "sotto/base/mem.h"
+#include "certificate_private.h"
 
-static const struct secret_file_kind pem = {.max = (size_t)1 << 20,
-                                            .missing =
-                                                "check the path, or make certificates with `sotto cert init DIR`",
-                                            .large = "larger than 1 MiB: it is no PEM file of ours"};
+/* What to do where one is missing depends on what lies beside it. */
+static const struct secret_file_kind pem = {
+    .max = (size_t)1 << 20, .missing = NULL, .large = "larger than 1 MiB: it is no PEM file of ours"};
 
 static void say_why(const struct secret_file_kind *kind, const char *path, int error, char *err, size_t cap)
 {
-    char why[512];
+    char why[512], hint[PATH_MAX + 512];
+    if (error == ENOENT && kind->missing == NULL)
+        cert_missing_hint(path, hint, sizeof(hint));
     if (error == ENOENT) {
-        snprintf(err, cap, "%s does not exist: %s", path, kind->missing);
+        snprintf(err, cap, "%s does not exist: %s", path, kind->missing != NULL ? kind->missing : hint);
     } else if (error == EISDIR) {
         snprintf(err, cap, "%s is a folder: name the file in it", path);
     } else if (error == EFBIG) {

@@ -13,7 +13,7 @@ struct pem_file {
 /* What another file with secrets in it is like. */
 struct secret_file_kind {
     size_t max;          /* bytes */
-    const char *missing; /* what to do when it isn't there */
+    const char *missing; /* what to do when it isn't there; NULL: what certificate_way.c says */
     const char *large;   /* what it is when it is larger */
 };
 

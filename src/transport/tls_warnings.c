@@ -11,17 +11,19 @@
 #include <time.h>
 
 #include "sotto/base/mem.h"
+#include "sotto/transport/certificate.h"
 #include "tls_pair_private.h"
 
 #define RSA_BITS_MAX 2048
 #define MESSAGE_MAX 4096
 #define SMALL_SUITE 0xc02f /* ECDHE-RSA-AES128-GCM-SHA256 */
 #define REASON_MAX 256
+#define WAY_MAX 1024
 
 static void add(struct tls_warnings *w, const char *setting, const char *file, const char *hint, const char *format,
                 ...) __attribute__((format(printf, 5, 6)));
 
-/* file and hint live as long as the context. */
+/* file lives as long as the context. */
 static void add(struct tls_warnings *w, const char *setting, const char *file, const char *hint, const char *format,
                 ...)
 {
@@ -31,7 +33,8 @@ static void add(struct tls_warnings *w, const char *setting, const char *file, c
     vsnprintf(text, sizeof(text), format, args);
     va_end(args);
     w->v = mem_realloc(w->v, (w->n + 1) * sizeof(*w->v));
-    w->v[w->n++] = (struct tls_warning){setting, file, mem_strndup(text, strlen(text)), hint};
+    w->v[w->n++] =
+        (struct tls_warning){setting, file, mem_strndup(text, strlen(text)), mem_strndup(hint, strlen(hint))};
 }
 
 static const char *day(time_t t, char out[32])
@@ -44,14 +47,17 @@ static const char *day(time_t t, char out[32])
 
 static void check_dates(struct tls_warnings *w, const struct tls_pair *p)
 {
-    char text[32];
+    char text[32], way[WAY_MAX];
     time_t now = time(NULL);
     for (size_t i = 0; i < p->chain.n; i++) {
         const struct x509 *c = p->chain.v[i];
         const char *which = i == 0 ? "the certificate" : "an intermediate certificate";
+        if (c->until < now && i == 0)
+            certificate_way(p->file, way, sizeof(way));
+        else
+            snprintf(way, sizeof(way), "get the certificate anew from its CA, with its chain");
         if (c->until < now)
-            add(w, "cert", p->file, "renew it, or make a new one with `sotto cert renew DIR`",
-                "%s has expired on %s: clients will refuse it", which, day(c->until, text));
+            add(w, "cert", p->file, way, "%s has expired on %s: clients will refuse it", which, day(c->until, text));
         else if (c->from > now)
             add(w, "cert", p->file, "check this machine's clock, then the certificate",
                 "%s is not valid before %s: clients will refuse it", which, day(c->from, text));
@@ -107,8 +113,10 @@ void tls_warnings_find(struct tls_warnings *w, const struct tls_context *c)
 
 void tls_warnings_fini(struct tls_warnings *w)
 {
-    for (size_t i = 0; i < w->n; i++)
+    for (size_t i = 0; i < w->n; i++) {
         mem_free((void *)(uintptr_t)w->v[i].reason);
+        mem_free((void *)(uintptr_t)w->v[i].hint);
+    }
     mem_free(w->v);
     *w = (struct tls_warnings){.v = NULL};
 }

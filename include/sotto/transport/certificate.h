@@ -39,6 +39,10 @@ int certificate_names(const struct certificate_request *r, char *out, size_t cap
  */
 int certificate_renew(const struct certificate_request *r, char *out, size_t cap);
 
+/* How the server certificate in the file at path gets its successor, as a hint in words: depends on the CA beside it,
+ * and on whether its key is there. */
+void certificate_way(const char *path, char *out, size_t cap);
+
 #define CERTIFICATE_RENEW_DAYS 30
 
 /*

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The private CA: what is made, for whom, until when, with which rights, and what is never overwritten. */
 #include "folder.h"
+#include "../../../src/transport/tls_files_private.h"
 
 #include <sys/stat.h>
 #include <time.h>
@@ -96,6 +97,54 @@ static void a_wrong_ca_key_is_noticed(void **state)
     assert_true(shell(f, "cp good.key ca.key; cp server.crt ca.crt"));
     assert_int_equal(make(f->path, NULL, true, false), -1);
     assert_non_null(strstr(err, "no certificate of a CA"));
+}
+
+static void expect_missing(const struct folder *f, const char *name, const char *way)
+{
+    struct pem_file p;
+    assert_false(pem_file_read(&p, in(f, name), err, sizeof(err)));
+    if (strstr(err, "does not exist") == NULL || strstr(err, way) == NULL)
+        fail_msg("'%s' is not in: %s", way, err);
+}
+
+static void expect_way(const struct folder *f, const char *name, const char *way)
+{
+    certificate_way(in(f, name), err, sizeof(err));
+    if (strstr(err, way) == NULL)
+        fail_msg("'%s' is not in: %s", way, err);
+}
+
+/* A new CA is no advice where the old one's certificate lies. */
+static void advice_depends_on_where_the_key_of_the_ca_is(void **state)
+{
+    struct folder *f = *state;
+    struct certificate_request r = {.dir = f->path};
+    char command[300];
+    made(f->path, NULL, false, false);
+    snprintf(command, sizeof(command), "`sotto cert renew %s`", f->path);
+    expect_way(f, "server.crt", command);
+    expect_way(f, "server-ec.crt", command);
+    assert_true(shell(f, "cp server.crt other.crt"));
+    expect_way(f, "other.crt", "its CA's tool");
+    expect_missing(f, "third.crt", "from the CA that is there: `sotto cert init ");
+    assert_true(shell(f, "mv server.crt kept.crt"));
+    expect_missing(f, "server.crt", command);
+    assert_true(shell(f, "mv server.key kept.key"));
+    expect_missing(f, "server.crt", "--force`");
+    assert_true(shell(f, "mv kept.crt server.crt; mv kept.key server.key; mv ca.key kept.key"));
+    expect_way(f, "server.crt", "/ca.key, isn't there, so it can't be renewed here");
+    expect_missing(f, "third.crt", "where the CA's key lies and copy them");
+    assert_int_equal(certificate_renew(&r, err, sizeof(err)), -1);
+    assert_non_null(strstr(err, "nothing can be signed here without it: put it there"));
+    for (int force = 0; force < 2; force++) {
+        assert_int_equal(make(f->path, NULL, force, false), -1);
+        assert_non_null(strstr(err, "ca.crt but not ca.key"));
+    }
+    assert_true(shell(f, "mv kept.key ca.key; rm ca.crt"));
+    expect_missing(f, "ca.crt", "put it back (it is no secret");
+    expect_way(f, "server.crt", "its CA's tool");
+    assert_true(shell(f, "rm *"));
+    expect_missing(f, "server.crt", "make certificates with `sotto cert init DIR`");
 }
 
 static void hosts_are_checked(void **state)
@@ -279,6 +328,7 @@ int main(void)
         IN_FOLDER(nothing_is_overwritten_unasked),
         IN_FOLDER(a_ca_alone_is_used_but_half_a_ca_is_not),
         IN_FOLDER(a_wrong_ca_key_is_noticed),
+        IN_FOLDER(advice_depends_on_where_the_key_of_the_ca_is),
         IN_FOLDER(hosts_are_checked),
         IN_FOLDER(too_many_hosts_are_refused),
         IN_FOLDER(a_folder_that_can_not_be_made),
