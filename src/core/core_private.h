@@ -128,6 +128,7 @@ struct shard {
     struct hmap held;      /* see held.c, by the publication's identity */
     bool ends;             /* shard_free */
     uint64_t identities;   /* given to messages, for the store */
+    uint64_t given;        /* what sessions of this shard gave (STORE_GIVE), counted for its numbers */
     struct timer expire;   /* retained messages that expire */
     uint8_t *scratch;      /* see shard_scratch */
     size_t scratch_cap;
@@ -236,16 +237,21 @@ void message_pub(struct message *m, struct pub *p);
 /* A message for one session: waiting in its queue, or in flight. Two to a cache line. */
 struct delivery {
     struct message *msg; /* NULL once released (QoS 2), or sent by a session that sends nothing again */
-    uint64_t row;        /* its name in the store; 0: not stored */
+    uint64_t row;        /* its name in the store; 0: not stored. Of a session that is not: see `given` */
     union {
-        uint64_t need;  /* QoS 2 in flight: may be sent when the store has committed so far */
-        uint32_t group; /* shared: the group that it came through */
+        uint64_t need; /* QoS 2 in flight: may be sent when the store has committed so far */
+        struct {       /* shared: the group that it came through */
+            uint32_t group;
+            uint16_t text_n; /* stored: bytes of the group's text, which is stored with it */
+        };
     };
     uint32_t sub_id;
     uint16_t id; /* packet id, once in flight */
     uint8_t qos;
     bool retain : 1, sent : 1, released : 1;
     bool shared : 1; /* may go to another member of its group when the session ends */
+    bool late : 1;   /* see restore.c */
+    bool given : 1;  /* the store has it as given (store.h) by the session that had it before, and its name is that */
 };
 
 /* Packet ids of QoS 2 publications that were received and not yet released: sorted. 0 is no id. */
@@ -398,8 +404,10 @@ void session_clear_queues(struct session *s);
 bool route(struct shard *s, struct pub *p);
 /* Gives p to the member that t has chosen, here or (by mail) elsewhere, or to the next that can take it. */
 void share_give(struct shard *s, struct pub *p, struct share_turn *t);
-/* Another member of the group gets m, which was for that session. */
-void share_hand_on(struct shard *s, handle from, uint32_t group, struct message *m);
+/* Another member of the group gets m, which was for that session; given: as the store has it, or 0. */
+void share_hand_on(struct shard *s, handle from, uint32_t group, struct message *m, uint64_t given);
+/* Nobody has any more what the store has as given. Returns the number to wait for. */
+uint64_t share_over(struct shard *s, uint64_t given);
 /* The session ends: it leaves its groups, and what they gave it and it may hand on goes to other members. */
 void share_leave(struct session *n);
 /* Adds p for n matches of another shard to the outgoing mail; or, with t, for the member of a group. */
@@ -505,6 +513,8 @@ void exchange_fini(struct shard *s);
 /* d, of message m, is held: remembers it. queued: it stands in the queue; else it is delivered then. False without
  * memory. */
 bool held_add(struct session *n, const struct pub *p, struct message *m, const struct delivery *d, bool queued);
+/* d, which is held and queued, is left by its session, which ends; given: as the store has it, or 0. */
+void held_leave(struct session *n, const struct delivery *d, uint64_t given);
 /* The word on a publication: what is held may be sent, or is withdrawn. */
 void held_settle(struct shard *s, uint64_t identity, bool kept);
 void held_fini(struct shard *s);

@@ -41,25 +41,45 @@ static inline bool may_send(const struct session *n, uint8_t qos)
 }
 
 /*
- * What a waiting message counts for in max_queued_bytes: topic, properties and payload. QoS 0, which
- * max_queued_messages does not count (it says how much may be promised), counts with all the memory that it takes.
+ * What a waiting message counts for in max_queued_bytes: topic, properties, payload, and the name of the group that is
+ * stored with it. QoS 0, which max_queued_messages does not count (it says how much may be promised), counts with all
+ * the memory that it takes.
  */
-static size_t waiting_bytes(const struct message *m, uint8_t qos)
+static size_t waiting_bytes(const struct message *m, const struct delivery *d)
 {
-    size_t own = qos == 0 ? sizeof(*m) + sizeof(struct delivery) : 0;
-    return own + m->topic_n + m->props_n + m->payload_n;
+    size_t own = d->qos == 0 ? sizeof(*m) + sizeof(*d) : 0;
+    return own + m->topic_n + m->props_n + m->payload_n + (d->shared ? d->text_n : 0u);
 }
 
 /* d, which waits, leaves the queue: for good or into flight. */
 static void uncount(struct session *n, const struct delivery *d)
 {
-    n->queue_bytes -= waiting_bytes(d->msg, d->qos);
+    n->queue_bytes -= waiting_bytes(d->msg, d);
     n->queued -= d->qos > 0;
+}
+
+/* It was another session's, and is in the store. */
+static RARE void store_taken(struct session *n, struct delivery *d)
+{
+    uint64_t given = d->row;
+    d->row = n->next_row++;
+    d->given = false;
+    session_store(n, &(struct store_record){.kind = STORE_TAKE,
+                                            .row = d->row,
+                                            .given = given,
+                                            .qos = d->qos,
+                                            .retain = d->retain,
+                                            .sub_id = d->sub_id});
 }
 
 /* A row of an exchange that is stored counts with the publisher's packet id. */
 static void store_message(struct session *n, struct delivery *d, const struct pub *p)
 {
+    if (d->given) {
+        store_taken(n, d);
+        return;
+    }
+    struct share_members *group = d->shared ? index_share(n->shard->b->index, d->group) : NULL;
     d->row = n->next_row++;
     session_store(n, &(struct store_record){.kind = STORE_QUEUE,
                                             .row = d->row,
@@ -71,7 +91,9 @@ static void store_message(struct session *n, struct delivery *d, const struct pu
                                             .topic = message_topic(d->msg),
                                             .props = message_props(d->msg),
                                             .payload = message_payload(d->msg),
+                                            .share = group != NULL ? share_text(group) : (struct bytes){NULL, 0},
                                             .expires = d->msg->expires});
+    share_members_unref(group);
 }
 
 static RARE void store_sent(struct session *n, struct delivery *d)
@@ -82,17 +104,38 @@ static RARE void store_sent(struct session *n, struct delivery *d)
         d->need = number;
 }
 
+/* The session is not stored, but the message is, as given: QoS 1 until it is acknowledged, QoS 2 until it is sent,
+ * since it may not be sent to anybody else then. */
+static RARE void sent_given(struct session *n, struct delivery *d)
+{
+    if (d->qos != 2)
+        return;
+    d->need = share_over(n->shard, d->row);
+    d->row = 0;
+    d->given = false;
+}
+
+static void store_done(struct session *n, const struct delivery *d)
+{
+    if (d->given)
+        share_over(n->shard, d->row);
+    else if (d->row != 0)
+        session_store(n, &(struct store_record){.kind = STORE_DONE, .row = d->row});
+}
+
 /* Takes the first that waits into flight: it gets its packet id; what the store says of it is noted in d->need. */
 static void take_off(struct session *n, struct delivery *d)
 {
     n->inflight++;
-    n->inflight_bytes += waiting_bytes(d->msg, d->qos);
     d->id = session_take_id(n);
     if (d->qos == 2) { /* it stays with its session from here on [MQTT-4.8.2-4] */
         d->shared = false;
         d->need = 0;
     }
-    if (d->row != 0)
+    n->inflight_bytes += waiting_bytes(d->msg, d);
+    if (d->given)
+        sent_given(n, d);
+    else if (d->row != 0)
         store_sent(n, d);
 }
 
@@ -222,8 +265,7 @@ static void drop_at(struct session *n, uint32_t i)
 {
     struct delivery *d = ring_at(&n->deliveries, i);
     uncount(n, d);
-    if (d->row != 0)
-        session_store(n, &(struct store_record){.kind = STORE_DONE, .row = d->row});
+    store_done(n, d);
     message_unref(n->shard, d->msg);
     ring_remove(&n->deliveries, i);
 }
@@ -285,7 +327,7 @@ static RARE bool make_room(struct session *n, uint8_t qos, size_t size)
 static void fill(struct delivery *d, const struct delivery *like, struct message *m)
 {
     d->msg = message_ref(m);
-    d->row = 0;
+    d->row = like->row;
     d->need = like->need;
     d->sub_id = like->sub_id;
     d->id = 0;
@@ -293,6 +335,8 @@ static void fill(struct delivery *d, const struct delivery *like, struct message
     d->retain = like->retain;
     d->sent = d->released = false;
     d->shared = like->shared;
+    d->late = false;
+    d->given = like->given;
 }
 
 static RARE void enqueue(struct session *n, struct pub *p, const struct delivery *like)
@@ -303,7 +347,7 @@ static RARE void enqueue(struct session *n, struct pub *p, const struct delivery
         lose_for_memory(n);
         return;
     }
-    size_t size = waiting_bytes(m, like->qos);
+    size_t size = waiting_bytes(m, like);
     if (!has_room(n, like->qos, size) && !make_room(n, like->qos, size))
         return;
     bool held = p->held_as != 0;
@@ -336,6 +380,10 @@ static void mark_sent(struct session *n, struct delivery *d)
 /* QoS 1 and 2, with room in the window and in the output. */
 static RARE void send_now(struct session *n, struct pub *p, const struct delivery *like)
 {
+    if (like->given && like->qos == 2) { /* not before the store knows, see sent_given */
+        enqueue(n, p, like);
+        return;
+    }
     struct message *m = pub_message(n->shard, p);
     struct delivery *d = m != NULL ? ring_push_back_raw(&n->deliveries) : NULL;
     if (d == NULL) {
@@ -480,6 +528,20 @@ void session_deliver(struct session *n, struct pub *p, const struct match *m, ui
         deliver(n, p, &d);
 }
 
+/* What was given is over at once where it goes at QoS 0, or a limit drops it. For want of memory it is kept. */
+static RARE void deliver_given(struct session *n, struct pub *p, struct delivery *d, uint64_t given)
+{
+    struct shard *s = n->shard;
+    uint32_t note = s->note;
+    s->note = 0;
+    d->given = d->qos > 0;
+    d->row = d->given ? given : 0;
+    deliver(n, p, d);
+    if (d->qos == 0 || (s->note & (NOTE_TAKEN | NOTE_LOST)) == 0)
+        share_over(s, given);
+    s->note |= note;
+}
+
 enum offer session_offer(struct session *n, struct pub *p, const struct share_turn *t)
 {
     const struct sub_options *o = &t->to.o;
@@ -488,12 +550,17 @@ enum offer session_offer(struct session *n, struct pub *p, const struct share_tu
                          .sub_id = o->id,
                          .group = t->group,
                          .shared = true};
-    size_t size = p->topic.n + p->props.n + p->payload.n;
+    if (d.qos > 0 && session_durable(n))
+        d.text_n = t->text_n;
+    size_t size = p->topic.n + p->props.n + p->payload.n + d.text_n;
     if (!may_have(n, p, d.qos))
         return OFFER_GONE;
     if (!t->last && (p->held_as != 0 || !may_send(n, d.qos)) && !has_room(n, d.qos, size))
         return OFFER_FULL;
-    deliver(n, p, &d);
+    if (t->given != 0)
+        deliver_given(n, p, &d, t->given);
+    else
+        deliver(n, p, &d);
     return OFFER_TAKEN;
 }
 
@@ -642,7 +709,7 @@ struct delivery *session_inflight(struct session *n, uint16_t id, uint32_t *i)
 
 void session_forget_message(struct session *n, struct delivery *d)
 {
-    n->inflight_bytes -= waiting_bytes(d->msg, d->qos);
+    n->inflight_bytes -= waiting_bytes(d->msg, d);
     message_unref(n->shard, d->msg);
     d->msg = NULL;
 }
@@ -652,8 +719,7 @@ void session_done(struct session *n, uint32_t i)
     assert(i < n->inflight);
     struct delivery *d = ring_at(&n->deliveries, i);
     __builtin_prefetch(message_ahead(n, i + 1)); /* acknowledgements come in batches */
-    if (d->row != 0)
-        session_store(n, &(struct store_record){.kind = STORE_DONE, .row = d->row});
+    store_done(n, d);
     if (d->msg != NULL)
         session_forget_message(n, d);
     ring_remove(&n->deliveries, i);

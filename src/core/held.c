@@ -16,7 +16,7 @@ struct held {
     uint64_t identity;
     struct message *msg;
     handle session;
-    struct delivery d; /* as it is made then; or what it was made of */
+    struct delivery d; /* as it is made then; or what it was made of: row is what its session gave it as, at its end */
     bool queued;
 };
 
@@ -54,13 +54,31 @@ RARE bool held_add(struct session *n, const struct pub *p, struct message *m, co
     return true;
 }
 
+void held_leave(struct session *n, const struct delivery *d, uint64_t given)
+{
+    struct held *h = find(n->shard, d->msg->identity);
+    while (h != NULL && (h->session != n->h || !h->queued || h->d.group != d->group))
+        h = h->next;
+    if (h != NULL)
+        h->d.row = given;
+}
+
+/* Its session is gone. */
+static void settle_left(struct shard *s, const struct held *h, bool kept)
+{
+    if (kept && h->d.shared)
+        share_hand_on(s, h->session, h->d.group, h->msg, h->d.row);
+    else if (h->d.row != 0)
+        share_over(s, h->d.row);
+}
+
 static void settle_one(struct shard *s, const struct held *h, bool kept)
 {
     struct session *n = slots_get(&s->sessions, h->session);
-    if (n == NULL && kept && h->d.shared)
-        share_hand_on(s, h->session, h->d.group, h->msg);
-    if (n == NULL)
+    if (n == NULL) {
+        settle_left(s, h, kept);
         return;
+    }
     if (kept && !h->queued)
         session_deliver_held(n, h->msg, &h->d);
     if (!kept && h->queued)

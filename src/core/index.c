@@ -416,6 +416,16 @@ struct share_members *index_share(struct index *x, uint32_t number)
     return m;
 }
 
+uint32_t index_share_number(struct index *x, struct bytes name, struct bytes filter)
+{
+    rwlock_read(&x->lock);
+    const struct index_node *n = node_find(x, filter);
+    const struct share_group *g = n != NULL && n->groups ? share_groups_find(&x->groups, n, name) : NULL;
+    uint32_t number = g != NULL ? g->number : 0;
+    rwlock_unlock(&x->lock);
+    return number;
+}
+
 struct bytes index_node_filter(const struct index_node *node)
 {
     return bytes_of(node->text, node->text_n);

@@ -37,7 +37,10 @@ struct head {
     uint8_t verdict; /* enum verdict: on the publication `identity`, and nothing else is there */
     bool held;       /* what is made of it is held */
     bool from_stored;
-    uint32_t group, tried; /* a shared subscription: its turn, and one match */
+    /* A shared subscription: its turn, and one match. */
+    uint64_t given;
+    uint32_t group, tried;
+    uint16_t text_n;
     uint8_t rank;
     bool last;
 };
@@ -98,8 +101,10 @@ void mail_add(struct shard *s, unsigned to, const struct pub *p, const struct ma
                      .held = p->held_as != 0,
                      .from_stored = p->held_as != 0 && p->from_stored};
     if (t != NULL) {
+        h.given = t->given;
         h.group = t->group;
         h.tried = t->tried;
+        h.text_n = t->text_n;
         h.rank = t->rank;
         h.last = t->last;
     }
@@ -188,7 +193,7 @@ static size_t take_record(struct shard *s, const uint8_t *at)
     p.props = bytes_of(data + h.topic, h.props);
     p.payload = h.blob != NULL ? bytes_of(h.blob->p, h.blob->n) : bytes_of(data + h.topic + h.props, h.payload);
     if (h.group != 0)
-        share_give(s, &p, &(struct share_turn){m[0], h.group, h.tried, h.rank, h.last});
+        share_give(s, &p, &(struct share_turn){m[0], h.given, h.group, h.tried, h.text_n, h.rank, h.last});
     else
         deliver_all(s, &p, m, h.matches);
     if (h.promise != NULL)

@@ -2,13 +2,23 @@
 /*
  * Sessions and retained messages as they were stored. Nothing of it is put to the store again, and no limit of a
  * session is applied: it was within them when it was stored. Messages that several sessions of a shard have are made
- * once.
+ * once. What was on its way from one member of a group to another when the broker ended goes on that way.
  */
 #include "sotto/core/restore.h"
 
 #include "core_private.h"
 
 #include <assert.h>
+
+/*
+ * A group that rows name and that has no member yet: their session has left it, and other members are still to come.
+ * Its rows bear this number meanwhile.
+ */
+struct late {
+    uint32_t number;
+    uint32_t text_n;
+    uint8_t text[];
+};
 
 /* A message that more rows may come for, by its number. */
 struct shared {
@@ -20,14 +30,20 @@ struct restore {
     struct broker *b;
     struct shard *const *shards;
     msec now;
-    struct session *session; /* in hand */
-    struct hmap *shared;     /* [shard] number -> struct shared */
+    struct session *session;  /* in hand */
+    struct hmap *shared;      /* [shard] number -> struct shared */
+    struct hmap late;         /* text -> struct late */
+    struct ring late_numbers; /* by number, from 1 on: struct late * */
+    struct ring late_handles; /* the sessions with such rows */
 };
 
 struct restore *restore_new(struct broker *b, struct shard *const *shards, msec now)
 {
     struct restore *r = mem_alloc(sizeof(*r));
     *r = (struct restore){.b = b, .shards = shards, .now = now};
+    hmap_init(&r->late);
+    ring_init(&r->late_numbers, sizeof(struct late *));
+    ring_init(&r->late_handles, sizeof(handle));
     r->shared = mem_alloc(b->n * sizeof(*r->shared));
     for (unsigned i = 0; i < b->n; i++) {
         hmap_init(&r->shared[i]);
@@ -49,6 +65,11 @@ void restore_free(struct restore *r)
         }
         hmap_fini(&r->shared[i]);
     }
+    for (uint32_t i = 0; i < r->late_numbers.n; i++)
+        mem_free(*(struct late **)ring_at(&r->late_numbers, i));
+    ring_fini(&r->late_numbers);
+    ring_fini(&r->late_handles);
+    hmap_fini(&r->late);
     mem_free(r->shared);
     mem_free(r);
 }
@@ -177,6 +198,121 @@ static struct message *message_of(struct restore *r, struct shard *s, const stru
     return m;
 }
 
+/* ---------------------------------------------------------------- groups */
+
+static uint32_t group_number(const struct restore *r, struct bytes text)
+{
+    struct share share;
+    return share_parse(text, &share) > 0 ? index_share_number(r->b->index, share.group, share.filter) : 0;
+}
+
+static bool same_text(const void *entry, struct bytes key)
+{
+    const struct late *l = entry;
+    return bytes_equal(bytes_of(l->text, l->text_n), key);
+}
+
+/* NULL without memory. */
+static struct late *late_group(struct restore *r, struct bytes text)
+{
+    uint64_t hash = hash_bytes(&r->b->key, text);
+    struct late *l = hmap_get(&r->late, hash, text, same_text);
+    struct late **place = l == NULL ? ring_push_back(&r->late_numbers) : NULL;
+    if (place == NULL)
+        return l;
+    l = mem_try_alloc(sizeof(*l) + text.n);
+    *place = l;
+    if (l == NULL || !hmap_add(&r->late, hash, l)) {
+        mem_free(l);
+        ring_remove(&r->late_numbers, r->late_numbers.n - 1);
+        return NULL;
+    }
+    l->number = r->late_numbers.n;
+    l->text_n = (uint32_t)text.n;
+    memcpy(l->text, text.p, text.n);
+    return l;
+}
+
+/* Rows of this session bear numbers of late groups. */
+static bool note_late(struct restore *r)
+{
+    uint32_t n = r->late_handles.n;
+    if (n > 0 && *(handle *)ring_at(&r->late_handles, n - 1) == r->session->h)
+        return true;
+    handle *h = ring_push_back(&r->late_handles);
+    if (h != NULL)
+        *h = r->session->h;
+    return h != NULL;
+}
+
+/* d came through that group. Without memory it stays with its session. */
+static void join_group(struct restore *r, struct delivery *d, struct bytes text)
+{
+    struct session *n = r->session;
+    if (n->hint == NULL)
+        n->hint = share_hint_new();
+    if (n->hint == NULL)
+        return;
+    d->group = group_number(r, text);
+    d->text_n = (uint16_t)text.n;
+    d->shared = d->group != 0;
+    if (d->shared)
+        return;
+    const struct late *l = late_group(r, text);
+    if (l == NULL || !note_late(r))
+        return;
+    d->group = l->number;
+    d->shared = d->late = true;
+}
+
+static void settle_late(const struct restore *r, struct session *n)
+{
+    for (uint32_t i = 0; i < n->deliveries.n; i++) {
+        struct delivery *d = ring_at(&n->deliveries, i);
+        if (!d->late)
+            continue;
+        const struct late *l = *(struct late **)ring_at(&r->late_numbers, d->group - 1);
+        d->group = group_number(r, bytes_of(l->text, l->text_n)); /* 0: nobody is in it any more */
+        d->late = false;
+    }
+}
+
+void restore_sessions_over(struct restore *r)
+{
+    while (r->late_handles.n > 0) {
+        handle h = *(handle *)ring_at(&r->late_handles, 0);
+        struct session *n = slots_get(&r->shards[handle_owner(h)]->sessions, h);
+        ring_pop_front(&r->late_handles);
+        if (n != NULL)
+            settle_late(r, n);
+    }
+}
+
+void restore_given(struct restore *r, const struct restore_row *row)
+{
+    struct share_members *members = index_share(r->b->index, group_number(r, row->share));
+    struct share_turn t = {0};
+    struct pub p = {.topic = row->topic,
+                    .props = row->props,
+                    .payload = row->payload,
+                    .qos = row->qos,
+                    .retain = row->retain,
+                    .expires = row->expires};
+    for (unsigned i = 0; i < r->b->n; i++)
+        if (r->shards[i]->given <= row->row / r->b->n)
+            r->shards[i]->given = row->row / r->b->n + 1;
+    if (members != NULL && share_pick(members, p.qos, &t)) {
+        struct shard *s = r->shards[handle_owner(t.to.h)];
+        t.given = row->row;
+        share_give(s, &p, &t);
+        pub_fini(s, &p);
+    } else {
+        count_add(&r->shards[0]->count.dropped, 1);
+        share_over(r->shards[0], row->row);
+    }
+    share_members_unref(members);
+}
+
 /* Those in flight stand in front of those that wait, each in the order of their rows. */
 static void move_forward(struct session *n)
 {
@@ -212,7 +348,10 @@ bool restore_row(struct restore *r, const struct restore_row *row)
                            .retain = row->retain,
                            .sent = in_flight,
                            .released = released};
+    if (row->share.n > 0 && !(in_flight && row->qos == 2)) /* QoS 2 stays with whom it was sent to */
+        join_group(r, d, row->share);
     size_t size = m != NULL ? (size_t)m->topic_n + m->props_n + m->payload_n : 0;
+    size += d->shared ? d->text_n : 0u;
     if (n->next_row <= row->row)
         n->next_row = row->row + 1;
     if (in_flight) {

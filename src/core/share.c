@@ -38,12 +38,18 @@ void share_hint_unref(struct share_hint *h)
 
 struct bytes share_name(const struct share_group *g)
 {
-    return bytes_of(g->name, g->name_n);
+    return bytes_of(g->text + SHARE_NAME_AT, g->name_n);
 }
 
 struct bytes share_filter(const struct share_group *g)
 {
-    return index_node_filter(g->node);
+    size_t at = SHARE_NAME_AT + g->name_n + 1;
+    return bytes_of(g->text + at, g->text_n - at);
+}
+
+struct bytes share_text(const struct share_members *m)
+{
+    return bytes_of(m->group->text, m->group->text_n);
 }
 
 static enum rank rank_of(const struct share_member *m, uint8_t qos)
@@ -90,6 +96,7 @@ static void take(const struct share_members *m, const struct choice *c, struct s
     const struct share_member *v = &m->v[c->place];
     t->to = (struct match){v->h, {.id = v->id, .qos = v->qos, .retain_as_published = v->retain_as_published}};
     t->group = m->group->number;
+    t->text_n = (uint16_t)m->group->text_n;
     t->tried++;
     t->rank = (uint8_t)c->rank;
     t->last = c->rank > RANK_DURABLE_ROOM;
@@ -107,6 +114,7 @@ bool share_pick(const struct share_members *m, uint8_t qos, struct share_turn *t
     if (c.steps > 0)
         atomic_fetch_add_explicit(&m->group->cursor, c.steps, memory_order_relaxed);
     t->tried = 0;
+    t->given = 0;
     take(m, &c, t);
     return true;
 }

@@ -3,6 +3,7 @@
 
 #include <assert.h>
 
+#include "sotto/base/cursor.h"
 #include "sotto/base/mem.h"
 #include "edge.h"
 #include "index_matches.h"
@@ -147,7 +148,9 @@ static uint32_t next_number(struct share_groups *s)
 
 static struct share_group *group_new(struct share_groups *s, struct index_node *node, struct bytes name)
 {
-    struct share_group *g = mem_try_alloc(sizeof(*g) + name.n);
+    struct bytes filter = index_node_filter(node);
+    size_t n = SHARE_NAME_AT + name.n + 1 + filter.n;
+    struct share_group *g = mem_try_alloc(sizeof(*g) + n);
     if (g == NULL)
         return NULL;
     atomic_init(&g->refs, 1);
@@ -155,8 +158,13 @@ static struct share_group *group_new(struct share_groups *s, struct index_node *
     g->number = next_number(s);
     g->node = node;
     g->name_n = (uint32_t)name.n;
-    if (name.n > 0)
-        memcpy(g->name, name.p, name.n);
+    g->text_n = (uint32_t)n;
+    struct wr w = wr_of(g->text, n);
+    wr_bytes(&w, "$share/", SHARE_NAME_AT);
+    wr_bytes(&w, name.p, name.n);
+    wr_bytes(&w, "/", 1);
+    wr_bytes(&w, filter.p, filter.n);
+    assert(!w.bad);
     g->now = share_members_new(g);
     if (g->now == NULL) {
         share_group_unref(g);

@@ -37,9 +37,12 @@ struct share_group {
     uint32_t place; /* among the groups of the node */
     struct index_node *node;
     struct share_members *now;
-    uint32_t name_n;
-    uint8_t name[];
+    uint32_t name_n, text_n;
+    uint8_t text[]; /* $share/NAME/FILTER */
 };
+
+/* Where the name begins. */
+#define SHARE_NAME_AT 7u
 
 void share_group_unref(struct share_group *g);
 

@@ -8,6 +8,11 @@
  *                               ▲  │ full or gone
  *             mail, where the   │  ▼
  *             member is not here└─ share_forward
+ *
+ * When a session ends, what it has goes on to another member. Where it is stored, the store has it the whole time: in
+ * the commit that ends the session the row becomes nobody's and gets a number (STORE_GIVE), which the message carries
+ * on its way; whoever gets it takes that row over (STORE_TAKE), or names it when the message is done with, if its own
+ * session is not stored. What a crash finds as nobody's is given to a member at the start.
  */
 #include "core_private.h"
 
@@ -31,24 +36,49 @@ void share_give(struct shard *s, struct pub *p, struct share_turn *t)
         t->last = true; /* there is no better one: by the limits of this one, if it is there */
         if (r == OFFER_FULL)
             r = session_offer(n, p, t);
-        if (r != OFFER_TAKEN)
-            count_add(&s->count.dropped, 1);
+        if (r == OFFER_TAKEN)
+            return;
+        count_add(&s->count.dropped, 1);
+        if (t->given != 0)
+            share_over(s, t->given);
         return;
     } while (true);
 }
 
 /* Another member gets what was not sent yet, and QoS 1 that was not acknowledged [MQTT-4.8.2-4] to [MQTT-4.8.2-6]. */
-void share_hand_on(struct shard *s, handle from, uint32_t group, struct message *m)
+void share_hand_on(struct shard *s, handle from, uint32_t group, struct message *m, uint64_t given)
 {
     struct pub p;
-    struct share_turn t = {.to = {.h = from}, .group = group};
+    struct share_turn t = {.to = {.h = from}, .group = group, .given = given};
     message_pub(m, &p);
     p.from = HANDLE_NONE;
-    if (share_forward(s->b->index, p.qos, true, &t))
+    if (share_forward(s->b->index, p.qos, true, &t)) {
         share_give(s, &p, &t);
-    else
+    } else {
         count_add(&s->count.dropped, 1);
+        if (given != 0)
+            share_over(s, given);
+    }
     pub_fini(s, &p);
+}
+
+uint64_t share_over(struct shard *s, uint64_t given)
+{
+    uint64_t number = s->store->put(s->store_ctx, s->number, &(struct store_record){.kind = STORE_DONE, .row = given});
+    if (number > s->need)
+        s->need = number;
+    return number;
+}
+
+/* The session lets go of d, which the store keeps: the number that it has there meanwhile; 0: it is not stored. */
+static uint64_t give_away(struct session *n, const struct delivery *d)
+{
+    struct shard *s = n->shard;
+    if (d->row == 0 || d->given)
+        return d->row;
+    uint64_t given = ++s->given * s->b->n + s->number;
+    session_store(n, &(struct store_record){.kind = STORE_GIVE, .row = d->row, .given = given});
+    return given;
 }
 
 static void leave_groups(struct session *n)
@@ -71,7 +101,12 @@ void share_leave(struct session *n)
     leave_groups(n);
     for (uint32_t i = 0; i < n->deliveries.n; i++) {
         const struct delivery *d = ring_at(&n->deliveries, i);
-        if (d->shared && d->qos > 0 && !message_held(d->msg)) /* one that is held goes when that is over */
-            share_hand_on(n->shard, n->h, d->group, d->msg);
+        if (!d->shared || d->qos == 0)
+            continue;
+        uint64_t given = give_away(n, d);
+        if (message_held(d->msg)) /* it goes when that is over */
+            held_leave(n, d, given);
+        else
+            share_hand_on(n->shard, n->h, d->group, d->msg, given);
     }
 }

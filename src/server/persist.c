@@ -147,27 +147,44 @@ static void on_received(void *ctx, uint16_t packet_id)
     r->lost += !restore_received(r->core, packet_id);
 }
 
+static struct restore_row row_of(const struct durable_row *from)
+{
+    return (struct restore_row){.row = from->row,
+                                .message = from->message,
+                                .shared = from->shared,
+                                .packet_id = from->state != DURABLE_WAITING ? from->packet_id : 0,
+                                .released = from->state == DURABLE_RELEASED,
+                                .qos = from->qos,
+                                .retain = from->retain,
+                                .sub_id = from->sub_id,
+                                .share = from->share,
+                                .topic = from->m.topic,
+                                .props = from->m.props,
+                                .payload = from->m.payload,
+                                .expires = from->m.expires};
+}
+
 static void on_row(void *ctx, const struct durable_row *from)
 {
     struct restoring *r = ctx;
-    struct restore_row row = {.row = from->row,
-                              .message = from->message,
-                              .shared = from->shared,
-                              .packet_id = from->state != DURABLE_WAITING ? from->packet_id : 0,
-                              .released = from->state == DURABLE_RELEASED,
-                              .qos = from->qos,
-                              .retain = from->retain,
-                              .sub_id = from->sub_id,
-                              .topic = from->m.topic,
-                              .props = from->m.props,
-                              .payload = from->m.payload,
-                              .expires = from->m.expires};
+    struct restore_row row = row_of(from);
     r->lost += !restore_row(r->core, &row);
 }
 
 static void on_session_over(void *ctx)
 {
     restore_session_over(((struct restoring *)ctx)->core);
+}
+
+/* With the message's own QoS: what a member gets depends on its subscription. */
+static void on_given(void *ctx, const struct durable_row *from)
+{
+    struct restoring *r = ctx;
+    struct restore_row row = row_of(from);
+    row.qos = from->m.qos;
+    row.retain = from->m.retain;
+    restore_sessions_over(r->core);
+    restore_given(r->core, &row);
 }
 
 /* Those over the limits are deleted: the operator has lowered them. */
@@ -209,8 +226,10 @@ int persist_restore(struct server *s, char *err, size_t cap)
                                 .received = on_received,
                                 .row = on_row,
                                 .session_over = on_session_over,
+                                .given = on_given,
                                 .retained = on_retained};
     int rc = durable_restore(s->durable, &v, err, cap);
+    restore_sessions_over(r.core);
     restore_free(r.core);
     mem_free(shards);
     if (rc != 0)

@@ -44,6 +44,7 @@ static const char *const steps[DURABLE_SCHEMA] = {
     "CREATE INDEX retained_expires ON retained(expires) WHERE expires IS NOT NULL;"
     "CREATE TABLE ended(session INTEGER PRIMARY KEY);"
     "CREATE TABLE clock(id INTEGER PRIMARY KEY CHECK(id = 1), store INTEGER NOT NULL, wall INTEGER NOT NULL);",
+    "ALTER TABLE queue ADD COLUMN share BLOB;",
 };
 
 static const char *const statements[SQL_STATEMENTS] = {
@@ -72,10 +73,15 @@ static const char *const statements[SQL_STATEMENTS] = {
     [SQL_MESSAGE_LAST] = "DELETE FROM message WHERE id = ?1 AND refs <= 1",
     [SQL_MESSAGE_LESS] = "UPDATE message SET refs = refs - 1 WHERE id = ?1",
     [SQL_QUEUE] =
-        "INSERT OR REPLACE INTO queue(session, row, message, qos, retain, sub_id, state, packet)"
-        " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        "INSERT OR REPLACE INTO queue(session, row, message, qos, retain, sub_id, state, packet, share)"
+        " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
     [SQL_STATE] = "UPDATE queue SET state = ?3, packet = ?4 WHERE session = ?1 AND row = ?2",
     [SQL_DONE] = "DELETE FROM queue WHERE session = ?1 AND row = ?2 RETURNING message",
+    [SQL_GIVE] =
+        "UPDATE OR REPLACE queue SET session = 0, row = ?3, state = 0, packet = 0 WHERE session = ?1 AND row = ?2",
+    [SQL_TAKE] =
+        "UPDATE OR REPLACE queue SET session = ?1, row = ?2, qos = ?4, retain = ?5, sub_id = ?6"
+        " WHERE session = 0 AND row = ?3",
     [SQL_RECEIVED] = "INSERT OR REPLACE INTO received(session, packet) VALUES(?1, ?2)",
     [SQL_RECEIVED_DONE] = "DELETE FROM received WHERE session = ?1 AND packet = ?2",
     [SQL_RETAIN] =

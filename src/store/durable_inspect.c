@@ -204,7 +204,8 @@ struct fact {
 
 static const struct fact facts[] = {
     {"SELECT count(*) FROM queue WHERE message NOT IN (SELECT id FROM message)", "queued rows without their message"},
-    {"SELECT count(*) FROM queue WHERE session NOT IN (SELECT id FROM session UNION ALL SELECT session FROM ended)",
+    {"SELECT count(*) FROM queue WHERE session <> 0"
+     " AND session NOT IN (SELECT id FROM session UNION ALL SELECT session FROM ended)",
      "queued rows of no session"},
     {"SELECT count(*) FROM subscription WHERE session NOT IN (SELECT id FROM session)", "subscriptions of no session"},
     {"SELECT count(*) FROM received WHERE session NOT IN (SELECT id FROM session)",

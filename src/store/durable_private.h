@@ -27,13 +27,15 @@
 
 #define DURABLE_FILE "sotto.db"
 #define DURABLE_LOCK "sotto.lock"
-#define DURABLE_SCHEMA 1
+#define DURABLE_SCHEMA 2
 #define DURABLE_APPLICATION 0x536f7474 /* "Sott" */
 /* What of one shard waits to be written before its publishers are held back; half of it ends an interval early. */
 #define DURABLE_FULL ((size_t)8 * 1024 * 1024)
 #define DURABLE_TEXT 512
 /* Pages of the write-ahead log, 4 MiB, from which it is copied back. */
 #define DURABLE_CHECKPOINT 1000
+/* In `queue`, what belongs to no session, but goes from one to another. Sessions begin at 1. */
+#define DURABLE_GIVEN 0
 /* No expiry. */
 #define DURABLE_NEVER INT64_MAX
 
@@ -57,6 +59,8 @@ enum durable_statement {
     SQL_QUEUE,
     SQL_STATE,
     SQL_DONE,
+    SQL_GIVE,
+    SQL_TAKE,
     SQL_RECEIVED,
     SQL_RECEIVED_DONE,
     SQL_RETAIN,
@@ -145,12 +149,16 @@ struct durable_entry {
     struct list link;
     struct durable_body *body; /* STORE_QUEUE */
     uint64_t session, row;
-    uint64_t message; /* STORE_RECEIVED: what was held as that counts now, as numbered in the database; 0: nothing */
-    uint64_t push;    /* the turn that it goes out with */
-    int64_t expires;  /* STORE_SESSION: when it ends; while connected: 0 */
-    int64_t put;      /* STORE_SESSION: when it was put */
+    union {
+        uint64_t
+            message;    /* STORE_RECEIVED: what was held as that counts now, as numbered in the database; 0: nothing */
+        uint64_t given; /* STORE_GIVE, TAKE */
+    };
+    uint64_t push;   /* the turn that it goes out with */
+    int64_t expires; /* STORE_SESSION: when it ends; while connected: 0 */
+    int64_t put;     /* STORE_SESSION: when it was put */
     uint32_t size, expiry, sub_id;
-    uint32_t text_n, user_n; /* data: client id and user, or filter; then the will */
+    uint32_t text_n, user_n; /* data: client id and user, or filter, or shared subscription; then the will */
     struct durable_will will;
     uint16_t packet_id, shard;
     uint8_t kind, qos, flags, state;

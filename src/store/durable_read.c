@@ -2,7 +2,8 @@
 /*
  * Restore: everything that is stored, session by session. Four cursors walk side by side, all in the order of the
  * session's number: sessions, filters, received packet ids, rows with their messages. What belongs to no session
- * (one that has ended, whose rows are not deleted yet) is stepped over.
+ * (one that has ended, whose rows are not deleted yet) is stepped over. What goes from one session to another comes
+ * when all are there.
  *
  * Before that the database is told that nobody is connected: sessions whose connection was there when the broker ended
  * begin to expire now, and their wills' delays begin. And rows that were held for a publication that never became true
@@ -17,6 +18,11 @@
 #define PROGRESS_MS 1000
 #define PROGRESS_STEP 4096 /* items between looks at the clock */
 
+#define ROWS_SQL(which)                                                                                                \
+    "SELECT q.session, q.row, q.message, q.qos, q.retain, q.sub_id, q.state, q.packet, m.refs,"                        \
+    " m.qos, m.retain, m.expires, m.topic, m.props, m.payload, q.share"                                                \
+    " FROM queue q CROSS JOIN message m ON m.id = q.message WHERE " which " ORDER BY q.session, q.row"
+
 struct cursor {
     sqlite3_stmt *st;
     int rc; /* SQLITE_ROW: at a row; SQLITE_DONE: over */
@@ -25,7 +31,7 @@ struct cursor {
 struct reader {
     struct durable *d;
     const struct durable_visitor *v;
-    struct cursor sessions, filters, received, rows, retained;
+    struct cursor sessions, filters, received, rows, given, retained;
     sqlite3_stmt *refuse_session, *refuse_retained;
     uint64_t sessions_n, rows_n, retained_n, filters_n, items;
     msec began, told;
@@ -96,26 +102,43 @@ static void give_received(struct reader *r, int64_t session, bool wanted)
             r->v->received(r->v->ctx, (uint16_t)number(&r->received, 1));
 }
 
+static struct durable_row row_at(const struct reader *r, const struct cursor *c)
+{
+    return (struct durable_row){.row = (uint64_t)number(c, 1),
+                                .message = (uint64_t)number(c, 2),
+                                .qos = (uint8_t)number(c, 3),
+                                .retain = number(c, 4) != 0,
+                                .sub_id = (uint32_t)number(c, 5),
+                                .state = (enum durable_state)number(c, 6),
+                                .packet_id = (uint16_t)number(c, 7),
+                                .shared = number(c, 8) > 1,
+                                .m.qos = (uint8_t)number(c, 9),
+                                .m.retain = number(c, 10) != 0,
+                                .m.expires = when(r, c, 11),
+                                .m.topic = durable_column_blob(c->st, 12),
+                                .m.props = durable_column_blob(c->st, 13),
+                                .m.payload = durable_column_blob(c->st, 14),
+                                .share = durable_column_blob(c->st, 15)};
+}
+
 static void give_rows(struct reader *r, int64_t session, bool wanted)
 {
     struct cursor *c = &r->rows;
     for (; at_session(c, session); cursor_next(c)) {
-        struct durable_row row = {.row = (uint64_t)number(c, 1),
-                                  .message = (uint64_t)number(c, 2),
-                                  .qos = (uint8_t)number(c, 3),
-                                  .retain = number(c, 4) != 0,
-                                  .sub_id = (uint32_t)number(c, 5),
-                                  .state = (enum durable_state)number(c, 6),
-                                  .packet_id = (uint16_t)number(c, 7),
-                                  .shared = number(c, 8) > 1,
-                                  .m.qos = (uint8_t)number(c, 9),
-                                  .m.retain = number(c, 10) != 0,
-                                  .m.expires = when(r, c, 11),
-                                  .m.topic = durable_column_blob(c->st, 12),
-                                  .m.props = durable_column_blob(c->st, 13),
-                                  .m.payload = durable_column_blob(c->st, 14)};
+        struct durable_row row = row_at(r, c);
         if (wanted)
             r->v->row(r->v->ctx, &row);
+        r->rows_n++;
+        progress(r);
+    }
+}
+
+static void give_given(struct reader *r)
+{
+    struct cursor *c = &r->given;
+    for (; c->rc == SQLITE_ROW; cursor_next(c)) {
+        struct durable_row row = row_at(r, c);
+        r->v->given(r->v->ctx, &row);
         r->rows_n++;
         progress(r);
     }
@@ -239,10 +262,9 @@ static int open_all(struct reader *r)
     if (rc == SQLITE_OK)
         rc = cursor_open(r, &r->received, "SELECT session, packet FROM received ORDER BY session");
     if (rc == SQLITE_OK)
-        rc = cursor_open(r, &r->rows,
-                         "SELECT q.session, q.row, q.message, q.qos, q.retain, q.sub_id, q.state, q.packet, m.refs,"
-                         " m.qos, m.retain, m.expires, m.topic, m.props, m.payload"
-                         " FROM queue q CROSS JOIN message m ON m.id = q.message ORDER BY q.session, q.row");
+        rc = cursor_open(r, &r->rows, ROWS_SQL("q.session > 0"));
+    if (rc == SQLITE_OK)
+        rc = cursor_open(r, &r->given, ROWS_SQL("q.session = 0"));
     if (rc == SQLITE_OK)
         rc = cursor_open(r, &r->retained, "SELECT topic, qos, expires, props, payload FROM retained ORDER BY id");
     return rc;
@@ -250,7 +272,7 @@ static int open_all(struct reader *r)
 
 static void close_all(struct reader *r)
 {
-    struct cursor *all[] = {&r->sessions, &r->filters, &r->received, &r->rows, &r->retained};
+    struct cursor *all[] = {&r->sessions, &r->filters, &r->received, &r->rows, &r->given, &r->retained};
     for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
         sqlite3_finalize(all[i]->st);
 }
@@ -258,7 +280,7 @@ static void close_all(struct reader *r)
 /* Each cursor came to its end without an error? Those of what belongs to sessions may stop earlier. */
 static int result(const struct reader *r)
 {
-    const struct cursor *all[] = {&r->sessions, &r->filters, &r->received, &r->rows, &r->retained};
+    const struct cursor *all[] = {&r->sessions, &r->filters, &r->received, &r->rows, &r->given, &r->retained};
     for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
         if (all[i]->rc != SQLITE_DONE && all[i]->rc != SQLITE_ROW)
             return all[i]->rc;
@@ -276,6 +298,7 @@ int durable_restore(struct durable *d, const struct durable_visitor *v, char *er
         rc = open_all(&r);
     if (rc == SQLITE_OK) {
         give_sessions(&r);
+        give_given(&r);
         give_retained(&r);
         rc = result(&r);
     }

@@ -35,7 +35,7 @@ static const struct table tables[] = {
     {"subscription", "session %s, filter", 5},
     {"received", "session %s, packet", 2},
     {"message", "id", 10},
-    {"queue", "session %s, row", 8},
+    {"queue", "session %s, row", 9},
     {"retained", "id", 6},
     {"ended", "session", 1},
 };
@@ -97,7 +97,7 @@ int durable_repair(struct durable_db *db)
                            "DELETE FROM received WHERE session NOT IN (SELECT id FROM session);"
                            "DELETE FROM queue WHERE message NOT IN (SELECT id FROM message);"
                            "INSERT OR IGNORE INTO ended SELECT DISTINCT session FROM queue"
-                           " WHERE session NOT IN (SELECT id FROM session);"
+                           " WHERE session <> 0 AND session NOT IN (SELECT id FROM session);"
                            "CREATE TEMP TABLE used AS SELECT message AS id, count(*) AS n FROM queue GROUP BY message;"
                            "CREATE INDEX temp.used_id ON used(id);"
                            "DELETE FROM message WHERE id NOT IN (SELECT id FROM used);"

@@ -243,9 +243,11 @@ static struct durable_body *body_of(struct durable_shard *sh, const struct store
 
 static bool put_row(struct durable_shard *sh, const struct store_record *r, uint64_t session)
 {
-    struct durable_entry *e = entry_new(sh, r, session, 0);
+    struct durable_entry *e = entry_new(sh, r, session, r->share.n);
     if (e == NULL)
         return false;
+    e->text_n = (uint32_t)r->share.n;
+    bytes_copy(e->data, r->share.p, r->share.n);
     e->body = body_of(sh, r);
     if (e->body != NULL)
         e->body->refs++;
@@ -305,6 +307,8 @@ static bool put_small(struct durable_shard *sh, const struct store_record *r, ui
     struct durable_entry *e = entry_new(sh, r, session, 0);
     if (e == NULL)
         return false;
+    if (r->kind == STORE_GIVE || r->kind == STORE_TAKE)
+        e->given = r->given; /* not named: what is to be taken back stays a record of its own behind it */
     if (r->kind == STORE_RECEIVED) {
         e->message = r->message != 0 ? message_id(sh, r->message) : 0;
         name_row(sh, e, RECEIVED_ROW | r->packet_id);
@@ -426,11 +430,13 @@ static uint64_t put(void *ctx, unsigned shard, const struct store_record *r)
         if (r->qos == 0)
             return 0; /* promises nothing */
     } else {
-        uint64_t session = session_id(sh, r->session);
+        bool nobody = r->session == HANDLE_NONE;
+        uint64_t session = nobody ? DURABLE_GIVEN : session_id(sh, r->session);
+        bool known = nobody || session != 0;
         /* A row's number was given with its record, which is in the FIFO or was answered for. */
-        if (session != 0 && merged(sh, r, session))
+        if (known && merged(sh, r, session))
             return r->kind == STORE_DONE || r->kind == STORE_RECEIVED_DONE ? 0 : sh->last;
-        ok = session != 0 && add(sh, r, session);
+        ok = known && add(sh, r, session);
     }
     sh->unlucky |= !ok;
     return ++sh->last;

@@ -118,7 +118,26 @@ static int write_row(struct durable *d, const struct durable_entry *e)
     sqlite3_bind_int64(st, 6, e->sub_id);
     sqlite3_bind_int64(st, 7, e->state);
     sqlite3_bind_int64(st, 8, e->packet_id);
+    if (e->text_n > 0)
+        durable_bind_blob(st, 9, bytes_of(e->data, e->text_n));
+    else
+        sqlite3_bind_null(st, 9);
     return durable_db_run(&d->db, SQL_QUEUE);
+}
+
+/* The row goes from a session to nobody, or from nobody to a session: its message has as many rows as before. */
+static int write_move(struct durable *d, const struct durable_entry *e)
+{
+    enum durable_statement s = e->kind == STORE_GIVE ? SQL_GIVE : SQL_TAKE;
+    sqlite3_stmt *st = d->db.st[s];
+    bind2(st, e->session, e->row);
+    sqlite3_bind_int64(st, 3, (int64_t)e->given);
+    if (e->kind == STORE_TAKE) {
+        sqlite3_bind_int64(st, 4, e->qos);
+        sqlite3_bind_int64(st, 5, e->retain);
+        sqlite3_bind_int64(st, 6, e->sub_id);
+    }
+    return durable_db_run(&d->db, s);
 }
 
 static int write_state(struct durable *d, const struct durable_entry *e)
@@ -185,6 +204,9 @@ int durable_write_entry(struct durable *d, struct durable_entry *e)
         return write_state(d, e);
     case STORE_DONE:
         return write_done(d, e);
+    case STORE_GIVE:
+    case STORE_TAKE:
+        return write_move(d, e);
     case STORE_RECEIVED:
         return write_received(d, e);
     case STORE_RECEIVED_DONE:

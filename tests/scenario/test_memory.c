@@ -235,6 +235,7 @@ static void each_allocation_fails_once(struct rig *from, void (*run)(struct scri
     for (bool failed = true; failed;) {
         struct script s = {.r = rig_new(from->n, NULL, from->commits)};
         s.r->proto = from->proto;
+        s.r->short_of_memory = true;
         mem_fail_at(++n);
         run(&s);
         rig_run(s.r);

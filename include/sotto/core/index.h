@@ -65,6 +65,8 @@ bool index_remove_shared(struct index *x, struct share_group *group, handle h);
 /* The members, now, of the group with this number (struct share_turn): a reference for the caller. NULL: it is no
  * more. Takes the read lock. */
 struct share_members *index_share(struct index *x, uint32_t number);
+/* The number of that group; 0: there is none. Takes the read lock. */
+uint32_t index_share_number(struct index *x, struct bytes name, struct bytes filter);
 
 /* Subscriptions, shared ones too; not filters. */
 size_t index_count(struct index *x);

@@ -45,6 +45,7 @@ struct restore_row {
     uint8_t qos;
     bool retain;
     uint32_t sub_id;
+    struct bytes share; /* it came through this shared subscription ($share/NAME/FILTER); or empty */
     struct bytes topic, props, payload;
     msec expires;
 };
@@ -53,6 +54,13 @@ struct restore_row {
 bool restore_row(struct restore *r, const struct restore_row *row);
 /* Nothing more comes for this session. */
 void restore_session_over(struct restore *r);
+/* All sessions are there: who is in which group is known. Again does nothing. */
+void restore_sessions_over(struct restore *r);
+/*
+ * What a session gave and nobody has taken (STORE_GIVE), `row` being its number: a member of its group takes it, or it
+ * is done with; both are put to the store. After restore_sessions_over; in the order of those numbers.
+ */
+void restore_given(struct restore *r, const struct restore_row *row);
 
 enum restore_result { RESTORED, RESTORE_FULL /* over a limit */, RESTORE_NO_MEMORY };
 

@@ -40,9 +40,11 @@ static inline void share_hint_set(struct share_hint *h, unsigned flags)
         atomic_store_explicit(&h->flags, flags, memory_order_relaxed);
 }
 
-/* Both as long as the caller's session is a member. */
+/* As long as the caller's session is a member, or it has a list. */
 struct bytes share_name(const struct share_group *g);
 struct bytes share_filter(const struct share_group *g);
+/* The same as a client subscribes to it: $share/NAME/FILTER. */
+struct bytes share_text(const struct share_members *m);
 
 /* From struct matches or index_share; any thread. */
 struct share_members *share_members_ref(struct share_members *m);
@@ -55,8 +57,11 @@ bool share_members_durable(const struct share_members *m);
 /* A message's way round a group. To be carried with it to the loop of the member that was chosen. */
 struct share_turn {
     struct match to; /* the member, and what it asked for; no_local is never set */
+    uint64_t given;  /* 0 from share_pick. Handed on by a session that was stored: its number in the store, see store.h;
+                        else 0 */
     uint32_t group;  /* its number, for index_share */
     uint32_t tried;  /* how many were chosen so far, this one counted */
+    uint16_t text_n; /* bytes of share_text: what is stored with the message */
     uint8_t rank;    /* how well its hint spoke for it: who is next need not be better, or all are asked each time */
     bool last;       /* nobody seems to have room: it is not to be passed on for want of room, only if it is gone */
 };

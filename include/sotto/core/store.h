@@ -18,18 +18,23 @@ enum store_kind {
     STORE_QUEUE,         /* a message for it is kept: `row` names it from now on */
     STORE_SENT,          /* row was sent with packet id and QoS */
     STORE_RELEASED,      /* QoS 2 out: PUBREC came, PUBREL goes */
-    STORE_DONE,          /* row is acknowledged or dropped */
+    STORE_DONE,          /* row is acknowledged or dropped; with session HANDLE_NONE: of what was given */
     STORE_RECEIVED,      /* QoS 2 in: packet id is taken */
     STORE_RECEIVED_DONE, /* QoS 2 in: PUBREL came */
     STORE_RETAIN,        /* retained message set (payload empty: deleted) */
+    STORE_GIVE, /* row leaves its session, which a shared subscription gave it: it is nobody's, and has the number
+                   `given`, until it is somebody's again or is done */
+    STORE_TAKE, /* what was given is a row of this session: QoS, retain and subscription identifier are new, all else
+                   is as it was put */
 };
 
 struct store_record {
     enum store_kind kind;
     handle session;
-    struct bytes client_id; /* always set but for STORE_RETAIN */
+    struct bytes client_id; /* always set but for STORE_RETAIN, and where there is no session */
     struct bytes user;      /* STORE_SESSION */
-    uint64_t row;           /* STORE_QUEUE, SENT, RELEASED, DONE: the session's running number of the message */
+    uint64_t row;           /* of a message: the session's running number, or what it was given as */
+    uint64_t given;         /* STORE_GIVE, TAKE: unique over all shards, and what was restored as given */
     uint16_t packet_id;
     uint8_t qos;
     bool retain, connected;
@@ -40,6 +45,7 @@ struct store_record {
     uint32_t sub_id;
     uint8_t sub_flags;                  /* STORE_SUBSCRIBE: no local 1, retain as published 2 */
     struct bytes topic, props, payload; /* message, will or filter (topic) */
+    struct bytes share;                 /* STORE_QUEUE: $share/NAME/FILTER that it came through, or empty */
     msec expires;                       /* message expiry, MSEC_NEVER; STORE_SESSION, not connected: when it ends */
     /*
      * STORE_QUEUE: records with the same number are of one message (topic, properties, payload, expiry are

@@ -86,6 +86,7 @@ struct durable_row {
     uint8_t qos;
     bool retain;
     uint32_t sub_id;
+    struct bytes share; /* the shared subscription that it came through, or empty */
     struct durable_message m;
 };
 
@@ -96,8 +97,9 @@ struct durable_filter {
     uint8_t flags; /* as in store_record.sub_flags */
 };
 
-/* Called session by session: session, then what belongs to it (rows in order), then session_over; retained messages at
- * the end. A session that is refused (false) is deleted, with all that belongs to it; and so is a retained message. */
+/* Called session by session: session, then what belongs to it (rows in order), then session_over; then what was given
+ * and not taken (STORE_GIVE; row: its number), in order; retained messages at the end. A session that is refused
+ * (false) is deleted, with all that belongs to it; and so is a retained message. */
 struct durable_visitor {
     void *ctx;
     bool (*session)(void *ctx, const struct durable_session *s);
@@ -105,6 +107,7 @@ struct durable_visitor {
     void (*received)(void *ctx, uint16_t packet_id);
     void (*row)(void *ctx, const struct durable_row *r);
     void (*session_over)(void *ctx);
+    void (*given)(void *ctx, const struct durable_row *r);
     bool (*retained)(void *ctx, const struct durable_message *m);
 };
 

@@ -75,10 +75,11 @@ struct rig {
     msec now;
     enum proto proto; /* of clients that don't say */
     enum rig_commits commits;
-    size_t chunk;        /* bytes of a peer's input that arrive in one turn; 0: 64 KiB */
-    bool auth_later;     /* credentials are answered by rig_answer_auth */
-    unsigned exchanges;  /* of the method "toy" that are open */
-    unsigned next_shard; /* where the next connection arrives */
+    size_t chunk;         /* bytes of a peer's input that arrive in one turn; 0: 64 KiB */
+    bool auth_later;      /* credentials are answered by rig_answer_auth */
+    bool short_of_memory; /* what was given in the store may be left there, for the next start */
+    unsigned exchanges;   /* of the method "toy" that are open */
+    unsigned next_shard;  /* where the next connection arrives */
     struct client_origin origin;
     struct list peers, answers;
     struct rig_user users[16];
@@ -146,8 +147,10 @@ void rig_commit_fails(struct rig *r);
 void rig_commit_on(struct rig *r, unsigned shard, size_t n, bool fails);
 /* Records of a kind, over all shards, so far. */
 unsigned rig_stored(const struct rig *r, enum store_kind kind);
-/* Messages that the store holds for sessions, over all shards. */
+/* Messages that the store holds for sessions, over all shards; those given (STORE_GIVE) and not taken yet, too. */
 size_t rig_rows(const struct rig *r);
+/* Of those, the given ones. */
+size_t rig_given(const struct rig *r);
 
 /* Users that may connect. With none, everybody may, with every right. rules are copied. */
 void rig_user(struct rig *r, const char *name, const char *password, const struct rule *rules, size_t n,

@@ -26,7 +26,7 @@ static void check_queue(const struct session *n)
         const struct delivery *d = ring_at(&n->deliveries, i);
         if (d->msg == NULL || d->id != 0)
             rig_die("a queued message was sent already");
-        bytes += (size_t)d->msg->topic_n + d->msg->props_n + d->msg->payload_n;
+        bytes += (size_t)d->msg->topic_n + d->msg->props_n + d->msg->payload_n + (d->shared ? d->text_n : 0u);
         bytes += d->qos > 0 ? 0 : sizeof(*d->msg) + sizeof(*d);
         promised += d->qos > 0;
     }
@@ -51,6 +51,7 @@ static void check_inflight(const struct session *n)
             rig_die("packet id %u is in a wrong state", d->id);
         under_way += i < n->unsent && !d->released;
         bytes += d->msg != NULL ? (size_t)d->msg->topic_n + d->msg->props_n + d->msg->payload_n : 0;
+        bytes += d->shared ? d->text_n : 0u;
     }
     if (bytes != n->inflight_bytes)
         rig_die("%d bytes in flight, counted as %d", (int)bytes, (int)n->inflight_bytes);
@@ -72,8 +73,10 @@ static void check_stored(const struct rig_store *store, const struct session *n)
 {
     size_t rows, received, stored = 0;
     rig_store_counts(store, n->h, &rows, &received);
-    for (uint32_t i = 0; i < n->deliveries.n; i++)
-        stored += ((const struct delivery *)ring_at(&n->deliveries, i))->row != 0;
+    for (uint32_t i = 0; i < n->deliveries.n; i++) {
+        const struct delivery *d = ring_at(&n->deliveries, i);
+        stored += d->row != 0 && !d->given;
+    }
     if (stored != rows || (session_durable(n) ? n->received.n - not_put_yet(n) : 0) != received)
         rig_die("the store has %d messages and %d packet ids for a session that has %d and %d", (int)rows,
                 (int)received, (int)stored, (int)n->received.n);

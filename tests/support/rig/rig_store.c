@@ -2,7 +2,7 @@
 /*
  * A store that commits when the test wants it. It keeps the rows of messages as a database would, and holds the core to
  * the rules of core/store.h: a row is queued once, sent and released only while it stands and counts, and done exactly
- * once; held rows count when those of other shards are committed.
+ * once; what was given is taken, or done, once; held rows count when those of other shards are committed.
  */
 #include "rig_private.h"
 
@@ -38,6 +38,36 @@ static void add(struct rig_store *s, const struct store_record *r)
     }
     s->rows[s->rows_n++] = (struct rig_row){
         .session = r->session, .row = r->row, .held = r->held, .number = s->last + 1, .id = r->packet_id};
+}
+
+/* What was given stays with the shard that gave it, under its number. */
+static struct rig_store *store_of_given(struct rig_store *s, uint64_t given)
+{
+    struct rig *r = container_of(s, struct rig_shard, store)->rig;
+    const struct store_record wanted = {.row = given};
+    for (unsigned i = 0; i < r->n; i++)
+        if (find(&r->s[i].store, &wanted) != NULL)
+            return &r->s[i].store;
+    rig_die("row %d is said to be given, and is not", (int)given);
+}
+
+static void give(struct rig_store *s, const struct store_record *r)
+{
+    struct rig_row *row = find(s, r);
+    if (row == NULL || find(s, &(struct store_record){.row = r->given}) != NULL)
+        rig_die("row %d is given, and doesn't stand, or another one is given as that", (int)r->row);
+    row->session = HANDLE_NONE;
+    row->row = r->given;
+    row->id = 0;
+}
+
+static void given_over(struct rig_store *s, uint64_t given, bool taken)
+{
+    struct rig_store *of = store_of_given(s, given);
+    struct rig_row *row = find(of, &(struct store_record){.row = given});
+    if (taken && row->held != 0)
+        rig_die("row %d is taken, and does not count yet", (int)given);
+    *row = of->rows[--of->rows_n];
 }
 
 /* The rows that were held as this count from now on. */
@@ -88,15 +118,20 @@ static uint64_t put(void *ctx, unsigned shard, const struct store_record *r)
 {
     struct rig_store *s = ctx;
     s->put[r->kind]++;
-    if (r->kind != STORE_RETAIN && (r->session == HANDLE_NONE || handle_owner(r->session) != shard))
+    bool given = r->kind == STORE_DONE && r->session == HANDLE_NONE;
+    if (r->kind != STORE_RETAIN && !given && (r->session == HANDLE_NONE || handle_owner(r->session) != shard))
         rig_die("a record of kind %d is put by a shard that doesn't own the session", (int)r->kind);
-    if (r->kind == STORE_QUEUE || r->kind == STORE_RECEIVED)
+    if (r->kind == STORE_QUEUE || r->kind == STORE_RECEIVED || r->kind == STORE_TAKE)
         add(s, r);
+    if (given || r->kind == STORE_TAKE)
+        given_over(s, given ? r->row : r->given, !given);
     if (r->kind == STORE_RECEIVED)
         let_count(s, shard, r->message);
-    else if (r->kind == STORE_SENT || r->kind == STORE_RELEASED || r->kind == STORE_DONE ||
+    else if (r->kind == STORE_SENT || r->kind == STORE_RELEASED || (r->kind == STORE_DONE && !given) ||
              r->kind == STORE_RECEIVED_DONE)
         note_row(s, r);
+    else if (r->kind == STORE_GIVE)
+        give(s, r);
     else if (r->kind == STORE_SESSION_END)
         drop_session(s, r->session);
     if (s->commits != RIG_AT_ONCE)
@@ -200,6 +235,15 @@ size_t rig_rows(const struct rig *r)
     for (unsigned i = 0; i < r->n; i++)
         for (size_t k = 0; k < r->s[i].store.rows_n; k++)
             n += r->s[i].store.rows[k].row != 0;
+    return n;
+}
+
+size_t rig_given(const struct rig *r)
+{
+    size_t n = 0;
+    for (unsigned i = 0; i < r->n; i++)
+        for (size_t k = 0; k < r->s[i].store.rows_n; k++)
+            n += r->s[i].store.rows[k].session == HANDLE_NONE;
     return n;
 }
 

@@ -157,6 +157,146 @@ static void retained_messages(void **state)
     restore_free(r);
 }
 
+/* ---------------------------------------------------------------- groups */
+
+/* A session that lives on that shard, a member of the group. */
+static handle member_on(struct unit *u, struct restore *r, unsigned shard, unsigned number, bool joins)
+{
+    char id[16];
+    do
+        snprintf(id, sizeof(id), "m%u", number += 100);
+    while (hash_bytes(&u->broker->key, bytes_str(id)) % 2 != shard);
+    handle h = restore_one(r, id, (struct restore_session){.expiry = 60, .expires = 61000});
+    if (joins)
+        assert_true(restore_filter(r, bytes_str("$share/g/t"), &(struct sub_options){.qos = 2}));
+    return h;
+}
+
+static struct restore_row through(uint64_t number, uint16_t packet_id, uint8_t qos, const char *payload)
+{
+    struct restore_row d = row(number, packet_id, payload);
+    d.qos = qos;
+    d.share = bytes_str("$share/g/t");
+    return d;
+}
+
+/* The i-th delivery of the session is this one, and waits. */
+static void expect_waiting(struct unit *u, handle h, uint32_t i, const char *payload, uint8_t qos)
+{
+    const struct delivery *d = ring_at(&session_of(u, h)->deliveries, i);
+    assert_true(bytes_equal(message_payload(d->msg), bytes_str(payload)));
+    assert_true(d->qos == qos && d->id == 0 && !d->sent && !d->given && d->row != 0);
+}
+
+static void turns(struct unit *u)
+{
+    for (unsigned i = 0; i < 8; i++) {
+        shard_mail(u->shard[i % 2], 1000);
+        shard_turn_end(u->shard[i % 2], 1000);
+    }
+}
+
+/* What it was sent at QoS 2 stays its own; another member gets the rest, on whichever shard. */
+static void goes_on_to_another_member(void **state)
+{
+    struct unit *u = *state;
+    for (unsigned shard = 0; shard < 2; shard++) {
+        struct restore *r = restore_new(u->broker, u->shard, 1000);
+        handle h = member_on(u, r, 0, 1, true);
+        assert_true(give(r, through(1, 5, 2, "sent")) && give(r, through(2, 6, 1, "one")));
+        assert_true(give(r, through(3, 0, 2, "two")) && give(r, row(4, 0, "its own")));
+        restore_session_over(r);
+        assert_int_equal(session_of(u, h)->inflight_bytes, 5 + 4 + 10); /* the group's name is stored with it */
+        assert_int_equal(session_of(u, h)->queue_bytes, 4 + 10 + 8);
+        handle other = member_on(u, r, shard, 2, true);
+        restore_session_over(r);
+        restore_sessions_over(r);
+        restore_free(r);
+        session_end(session_of(u, h));
+        turns(u);
+        assert_int_equal(session_of(u, other)->deliveries.n, 2);
+        expect_waiting(u, other, 0, "one", 1);
+        expect_waiting(u, other, 1, "two", 2);
+        session_end(session_of(u, other));
+    }
+}
+
+/* It has left the group, whose only member comes later. */
+static void its_group_is_found_later(void **state)
+{
+    struct unit *u = *state;
+    struct restore *r = restore_new(u->broker, u->shard, 1000);
+    handle h = member_on(u, r, 0, 1, false);
+    struct restore_row gone = through(3, 0, 1, "of a group that is no more");
+    gone.share = bytes_str("$share/h/t");
+    assert_true(give(r, through(1, 0, 1, "one")) && give(r, gone) && give(r, through(4, 0, 1, "two")));
+    restore_session_over(r);
+    handle other = member_on(u, r, 1, 2, true);
+    restore_session_over(r);
+    restore_sessions_over(r);
+    restore_free(r);
+    session_end(session_of(u, h));
+    turns(u);
+    assert_int_equal(session_of(u, other)->deliveries.n, 2);
+    expect_waiting(u, other, 0, "one", 1);
+    expect_waiting(u, other, 1, "two", 1);
+    struct shard_stats s;
+    shard_stats(u->shard[0], &s);
+    assert_int_equal(s.messages_dropped, 1);
+}
+
+/* What was on its way from one to another when the broker ended: all members get their share. */
+static void what_was_given_finds_a_member(void **state)
+{
+    struct unit *u = *state;
+    struct restore *r = restore_new(u->broker, u->shard, 1000);
+    handle m[2];
+    for (unsigned i = 0; i < 2; i++) {
+        m[i] = member_on(u, r, i, i, true);
+        restore_session_over(r);
+    }
+    restore_sessions_over(r);
+    for (uint64_t i = 0; i < 4; i++) {
+        struct restore_row d = through(1000 + i, 0, 1 + i % 2, "given");
+        uint64_t before = u->store[0].last + u->store[1].last;
+        restore_given(r, &d);
+        assert_int_equal(u->store[0].last + u->store[1].last, before + 1);
+    }
+    struct restore_row d = through(2000, 0, 1, "nobody's");
+    d.share = bytes_str("$share/h/t");
+    restore_given(r, &d);
+    restore_free(r);
+    turns(u);
+    for (unsigned i = 0; i < 2; i++) {
+        assert_int_equal(session_of(u, m[i])->deliveries.n, 2);
+        expect_waiting(u, m[i], 0, "given", 1 + (uint8_t)i);
+        assert_true(u->shard[i]->given * 2 >= 2000); /* its numbers are not given again */
+    }
+}
+
+static void without_memory_for_groups(void **state)
+{
+    struct unit *u = *state;
+    for (unsigned n = 1; n < 60; n++) {
+        struct restore *r = restore_new(u->broker, u->shard, 1000);
+        handle h = member_on(u, r, 0, 1, false);
+        struct restore_row given = through(9, 0, 1, "given");
+        mem_fail_at(n);
+        give(r, through(1, 0, 1, "one"));
+        restore_session_over(r);
+        mem_fail_at(0);
+        handle other = member_on(u, r, 0, 2, true);
+        restore_session_over(r);
+        restore_sessions_over(r);
+        mem_fail_at(n);
+        restore_given(r, &given);
+        mem_fail_at(0);
+        restore_free(r);
+        session_end(session_of(u, h));
+        session_end(session_of(u, other));
+    }
+}
+
 static void without_memory(void **state)
 {
     struct unit *u = *state;
@@ -189,9 +329,11 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, unit_setup, unit_teardown)
     const struct CMUnitTest tests[] = {
-        T(a_session_as_it_stood), T(one_message_for_many),
-        T(an_id_has_one_session), T(it_expires_and_its_will_is_published),
-        T(retained_messages),     T(without_memory),
+        T(a_session_as_it_stood),     T(one_message_for_many),
+        T(an_id_has_one_session),     T(it_expires_and_its_will_is_published),
+        T(retained_messages),         T(goes_on_to_another_member),
+        T(its_group_is_found_later),  T(what_was_given_finds_a_member),
+        T(without_memory_for_groups), T(without_memory),
     };
     return cmocka_run_group_tests_name("restore", tests, NULL, NULL);
 }

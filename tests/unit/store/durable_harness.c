@@ -148,8 +148,16 @@ static void on_row(void *ctx, const struct durable_row *r)
     add(h, " qos=%u/%u retain=%u sub=%u %.*s:%.*s:%.*s", r->qos, r->m.qos, r->retain, r->sub_id, TEXT(r->m.topic),
         TEXT(r->m.props), TEXT(r->m.payload));
     add(h, r->shared ? " shared" : "");
+    if (r->share.n > 0)
+        add(h, " through %.*s", TEXT(r->share));
     add_expiry(h, r->m.expires);
     add(h, "\n");
+}
+
+static void on_given(void *ctx, const struct durable_row *r)
+{
+    add(ctx, "given\n");
+    on_row(ctx, r);
 }
 
 static void on_over(void *ctx)
@@ -182,6 +190,7 @@ bool harness_open(struct harness *h)
                                 .received = on_received,
                                 .row = on_row,
                                 .session_over = on_over,
+                                .given = on_given,
                                 .retained = on_retained};
     h->dump_n = 0;
     add(h, " ");
@@ -295,6 +304,26 @@ uint64_t put_row(struct harness *h, unsigned shard, unsigned n, uint64_t row, ui
 {
     struct store_record r = row_of(shard, n, row, message, payload);
     return put(h, shard, &r);
+}
+
+uint64_t put_shared_row(struct harness *h, unsigned shard, unsigned n, uint64_t row, uint64_t message,
+                        const char *payload)
+{
+    struct store_record r = row_of(shard, n, row, message, payload);
+    r.share = bytes_str("$share/g/t");
+    return put(h, shard, &r);
+}
+
+uint64_t put_move(struct harness *h, unsigned shard, unsigned n, enum store_kind kind, uint64_t row, uint64_t given)
+{
+    return put(h, shard,
+               &(struct store_record){
+                   .kind = kind, .session = session_handle(shard, n), .row = row, .given = given, .qos = 1});
+}
+
+uint64_t put_given_done(struct harness *h, unsigned shard, uint64_t given)
+{
+    return put(h, shard, &(struct store_record){.kind = STORE_DONE, .row = given});
 }
 
 uint64_t put_held(struct harness *h, unsigned shard, unsigned n, uint64_t row, uint64_t message, const char *payload)

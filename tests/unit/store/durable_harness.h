@@ -60,6 +60,13 @@ uint64_t put_filter(struct harness *h, unsigned shard, unsigned n, enum store_ki
 uint64_t put_row(struct harness *h, unsigned shard, unsigned n, uint64_t row, uint64_t message, const char *payload);
 uint64_t put_held(struct harness *h, unsigned shard, unsigned n, uint64_t row, uint64_t message, const char *payload);
 uint64_t put_state(struct harness *h, unsigned shard, unsigned n, enum store_kind kind, uint64_t row, uint16_t id);
+/* The same, through the shared subscription "$share/g/t". */
+uint64_t put_shared_row(struct harness *h, unsigned shard, unsigned n, uint64_t row, uint64_t message,
+                        const char *payload);
+/* STORE_GIVE and STORE_TAKE. */
+uint64_t put_move(struct harness *h, unsigned shard, unsigned n, enum store_kind kind, uint64_t row, uint64_t given);
+/* What was given is over. */
+uint64_t put_given_done(struct harness *h, unsigned shard, uint64_t given);
 uint64_t put_received(struct harness *h, unsigned shard, unsigned n, enum store_kind kind, uint16_t id,
                       uint64_t message);
 uint64_t put_retained(struct harness *h, unsigned shard, const char *topic, const char *payload, uint8_t qos);

@@ -12,6 +12,7 @@
 enum what { ROW, FILTER, RECEIVED, TOPIC };
 
 struct op {
+    unsigned shard;
     uint64_t number; /* 0: from before the restart */
     unsigned value;  /* 0: not there */
     bool failed, taken_back;
@@ -19,7 +20,7 @@ struct op {
 
 struct key {
     enum what what;
-    unsigned shard, session, id;
+    unsigned shard, session, id; /* a row that is given has session 0, and its number for that is its own again */
     struct op ops[MOST_OPS];
     unsigned ops_n;
 };
@@ -32,6 +33,7 @@ struct model {
     unsigned rows, values;
     uint64_t messages;
     uint16_t packet_id;
+    bool begun; /* this run has its sessions; the last one may not have stored them */
 };
 
 struct model *model_new(struct harness *h, uint64_t seed)
@@ -82,7 +84,7 @@ static void note(struct key *k, uint64_t number, unsigned value, bool taken_back
 {
     if (k->ops_n == MOST_OPS) /* only the newer ones matter in a run as short as ours */
         memmove(&k->ops[0], &k->ops[1], --k->ops_n * sizeof(k->ops[0]));
-    k->ops[k->ops_n++] = (struct op){.number = number, .value = value, .taken_back = taken_back};
+    k->ops[k->ops_n++] = (struct op){.shard = k->shard, .number = number, .value = value, .taken_back = taken_back};
 }
 
 static struct key *some_key(struct model *m, enum what what)
@@ -118,10 +120,33 @@ static void old_row(struct model *m)
     struct key *k = some_key(m, ROW);
     if (k == NULL)
         return;
+    if (k->session == 0) {
+        k->shard = (unsigned)model_draw(m, SHARDS);
+        note(k, put_given_done(m->h, k->shard, k->id), 0, false);
+        return;
+    }
     if (model_draw(m, 3) == 0)
         put_state(m->h, k->shard, k->session, STORE_SENT, k->id, 9);
     uint64_t number = put_state(m->h, k->shard, k->session, STORE_DONE, k->id, 0);
     note(k, number, 0, number == 0);
+}
+
+/* Goes from one session to another: it is there all the time. */
+static void move_row(struct model *m)
+{
+    struct key *k = some_key(m, ROW);
+    if (k == NULL)
+        return;
+    if (k->session != 0) {
+        put_move(m->h, k->shard, k->session, STORE_GIVE, k->id, k->id);
+        turn(m->h, k->shard); /* before others hear of it */
+        k->session = 0;
+    }
+    if (model_draw(m, 3) == 0)
+        return;
+    k->shard = (unsigned)model_draw(m, SHARDS);
+    k->session = 1 + (unsigned)model_draw(m, SESSIONS);
+    put_move(m->h, k->shard, k->session, STORE_TAKE, k->id, k->id);
 }
 
 static void filter(struct model *m, unsigned shard)
@@ -160,10 +185,11 @@ static void retained(struct model *m, unsigned shard)
 void model_step(struct model *m)
 {
     unsigned shard = (unsigned)model_draw(m, SHARDS);
-    uint64_t kind = model_draw(m, 10);
-    for (unsigned i = 1; m->rows == 0 && i <= SESSIONS; i++)
+    uint64_t kind = model_draw(m, 11);
+    for (unsigned i = 1; !m->begun && i <= SESSIONS; i++)
         for (unsigned s = 0; s < SHARDS; s++)
             put_session(m->h, s, i, true);
+    m->begun = true;
     if (kind < 4)
         new_row(m, shard);
     else if (kind < 6)
@@ -172,8 +198,10 @@ void model_step(struct model *m)
         filter(m, shard);
     else if (kind < 8)
         received(m, shard);
-    else
+    else if (kind < 10)
         retained(m, shard);
+    else
+        move_row(m);
     if (model_draw(m, 4) == 0)
         turn(m->h, (unsigned)model_draw(m, SHARDS));
 }
@@ -202,9 +230,26 @@ static unsigned found_value(const struct model *m, const struct key *k)
     return 0;
 }
 
-static bool was_answered(const struct model *m, const struct key *k, const struct op *o, bool strict)
+/* Where the row is now: the crash may have been before or behind a move. */
+static void locate(const struct model *m, struct key *k)
 {
-    const struct told *t = &m->h->before[k->shard];
+    char text[64];
+    snprintf(text, sizeof(text), "  row %u ", k->id);
+    const char *row = strstr(m->h->dump, text);
+    if (strstr(row + 1, text) != NULL)
+        fail_msg("row %u is there twice", k->id);
+    k->session = 0;
+    for (const char *at = m->h->dump; at != NULL && at < row; at = strchr(at, '\n') + 1) {
+        if (strncmp(at, "given\n", 6) == 0)
+            k->session = 0;
+        else
+            (void)sscanf(at, "session c%u.%u ", &k->shard, &k->session);
+    }
+}
+
+static bool was_answered(const struct model *m, const struct op *o, bool strict)
+{
+    const struct told *t = &m->h->before[o->shard];
     if (o->taken_back)
         return false;
     if (strict && o->value == 0)
@@ -220,7 +265,7 @@ static bool was_answered(const struct model *m, const struct key *k, const struc
 static void check_key(const struct model *m, const struct key *k, bool strict)
 {
     unsigned found = found_value(m, k), first = k->ops_n;
-    while (first > 0 && !was_answered(m, k, &k->ops[first - 1], strict))
+    while (first > 0 && !was_answered(m, &k->ops[first - 1], strict))
         first--;
     bool good = first == 0 && found == 0;
     for (unsigned i = first > 0 ? first - 1 : 0; i < k->ops_n; i++)
@@ -240,9 +285,12 @@ void model_check(struct model *m, bool strict)
         check_key(m, k, strict);
         unsigned found = found_value(m, k);
         k->ops_n = 0;
+        if (k->what == ROW && found != 0)
+            locate(m, k);
         note(k, 0, found, false);
         if (found != 0)
             m->keys[kept++] = *k;
     }
     m->keys_n = kept;
+    m->begun = false;
 }

@@ -452,6 +452,108 @@ static void too_much_at_a_time_is_said(void **state)
     assert_false(durable_ops.full(durable_shard(h->d, 0)));
 }
 
+/* ---------------------------------------------------------------- from one session to another */
+
+static void expect_sound(const struct harness *h)
+{
+    assert_int_equal(query(h,
+                           "SELECT count(*) FROM message m WHERE refs <> (SELECT count(*) FROM queue WHERE"
+                           " message = m.id)"),
+                     0);
+}
+
+/* The session ends, and its chores are done; the message is there all the time, once. */
+static void given_before_the_end_taken_after(void **state)
+{
+    struct harness *h = *state;
+    put_session(h, 0, 1, false);
+    put_session(h, 1, 2, false);
+    put_shared_row(h, 0, 1, 1, 0, "x");
+    put_row(h, 0, 1, 2, 0, "y");
+    put_state(h, 0, 1, STORE_SENT, 1, 7);
+    settle(h);
+    put_move(h, 0, 1, STORE_GIVE, 1, 30);
+    put_end(h, 0, 1);
+    settle(h);
+    for (unsigned i = 0; i < 500 && query(h, "SELECT count(*) FROM queue") != 1; i++)
+        nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+    harness_restart(h);
+    assert_null(strstr(h->dump, "session c0.1"));
+    assert_non_null(strstr(h->dump, "given\n  row 30 waiting qos=1/1 retain=0 sub=0 t::x through $share/g/t\n"));
+    expect_sound(h);
+    put_move(h, 1, 2, STORE_TAKE, 5, 30);
+    settle(h);
+    harness_restart(h);
+    assert_null(strstr(h->dump, "given"));
+    assert_non_null(strstr(h->dump, "  row 5 waiting qos=1/1 retain=0 sub=0 t::x through $share/g/t\n"));
+    expect_sound(h);
+    put_state(h, 1, 2, STORE_SENT, 5, 9);
+    put_state(h, 1, 2, STORE_DONE, 5, 0);
+    settle(h);
+    assert_int_equal(query(h, "SELECT (SELECT count(*) FROM queue) + (SELECT count(*) FROM message)"), 0);
+}
+
+static void given_and_over(void **state)
+{
+    struct harness *h = *state;
+    put_session(h, 0, 1, false);
+    for (uint64_t i = 1; i <= 3; i++)
+        put_shared_row(h, 0, 1, i, 77, "x");
+    settle(h);
+    for (uint64_t i = 1; i <= 2; i++)
+        put_move(h, 0, 1, STORE_GIVE, i, 30 + i);
+    turn(h, 0);
+    put_given_done(h, 1, 31);
+    settle(h);
+    harness_restart(h);
+    assert_null(strstr(h->dump, "  row 31"));
+    assert_non_null(strstr(h->dump, "given\n  row 32 waiting"));
+    assert_non_null(strstr(h->dump, "  row 3 waiting"));
+    expect_sound(h);
+}
+
+/* Its publication never becomes true: it is nobody's message. */
+static void given_while_it_is_held(void **state)
+{
+    struct harness *h = *state;
+    put_session(h, 0, 1, false);
+    put_held(h, 0, 1, 1, 50, "void");
+    put_held(h, 0, 1, 2, 52, "true");
+    put_move(h, 0, 1, STORE_GIVE, 1, 31);
+    put_move(h, 0, 1, STORE_GIVE, 2, 32);
+    put_end(h, 0, 1);
+    settle(h);
+    put_session(h, 1, 1, true);
+    put_received(h, 1, 1, STORE_RECEIVED, 3, 52);
+    settle(h);
+    harness_restart(h);
+    assert_null(strstr(h->dump, "void"));
+    assert_non_null(strstr(h->dump, "given\n  row 32 waiting"));
+    expect_sound(h);
+}
+
+/* All of its way before the store thread sees any of it. */
+static void given_in_the_turn_that_it_came(void **state)
+{
+    struct harness *h = *state;
+    put_session(h, 0, 1, false);
+    put_session(h, 0, 2, false);
+    for (uint64_t i = 1; i <= 2; i++) {
+        put_shared_row(h, 0, 1, i, 0, "x");
+        put_move(h, 0, 1, STORE_GIVE, i, 30 + i);
+        put_move(h, 0, 2, STORE_TAKE, i, 30 + i);
+    }
+    put_end(h, 0, 1);
+    put_state(h, 0, 2, STORE_SENT, 1, 4);
+    put_state(h, 0, 2, STORE_DONE, 1, 0);
+    settle(h);
+    harness_restart(h);
+    assert_null(strstr(h->dump, "given"));
+    assert_null(strstr(h->dump, "  row 1 "));
+    assert_non_null(strstr(h->dump, "  row 2 waiting qos=1/1 retain=0 sub=0 t::x through $share/g/t\n"));
+    expect_sound(h);
+}
+
 /* ---------------------------------------------------------------- whose database */
 
 static void a_second_broker_is_refused(void **state)
@@ -471,8 +573,27 @@ static void a_newer_schema_is_refused(void **state)
     assert_false(harness_open(h));
     assert_non_null(strstr(h->err, "newer version"));
     assert_int_equal(files_like(h, "sotto.db.damaged"), 0);
+    query(h, "PRAGMA user_version = 2");
+    assert_true(harness_open(h));
+}
+
+/* As the program before wrote it. */
+static void schema_1_is_brought_up(void **state)
+{
+    struct harness *h = *state;
+    put_session(h, 0, 1, false);
+    put_row(h, 0, 1, 1, 0, "old");
+    settle(h);
+    harness_close(h);
+    query(h, "ALTER TABLE queue DROP COLUMN share");
     query(h, "PRAGMA user_version = 1");
     assert_true(harness_open(h));
+    assert_non_null(strstr(h->dump, "  row 1 waiting qos=1/1 retain=0 sub=0 t::old\n"));
+    assert_int_equal(query(h, "PRAGMA user_version"), 2);
+    put_shared_row(h, 0, 1, 2, 0, "new");
+    settle(h);
+    harness_restart(h);
+    assert_non_null(strstr(h->dump, "  row 2 waiting qos=1/1 retain=0 sub=0 t::new through $share/g/t\n"));
 }
 
 static void a_foreign_database_is_refused(void **state)
@@ -544,6 +665,11 @@ int main(void)
         T(too_much_at_a_time_is_said),
         T(a_second_broker_is_refused),
         T(a_newer_schema_is_refused),
+        T(schema_1_is_brought_up),
+        T(given_before_the_end_taken_after),
+        T(given_and_over),
+        T(given_while_it_is_held),
+        T(given_in_the_turn_that_it_came),
         T(a_foreign_database_is_refused),
         T(a_folder_that_is_not_there),
         T(the_file_is_as_intended),
