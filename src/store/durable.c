@@ -73,7 +73,9 @@ static int read_bases(struct durable *d)
 /* Opened and looked over; or the error, with a line in err and the bare reason in why. */
 static int open_sound(struct durable *d, char *why, size_t why_cap, char *err, size_t cap)
 {
-    int rc = durable_db_open(&d->db, d->path, d->c.vfs, d->c.durability, err, cap);
+    int rc = durable_replace_finish(d->path, err, cap)
+                 ? durable_db_open(&d->db, d->path, d->c.vfs, d->c.durability, err, cap)
+                 : SQLITE_CANTOPEN;
     if (rc != SQLITE_OK) {
         snprintf(why, why_cap, "%s", err);
         return rc;

@@ -274,8 +274,7 @@ static int prepare(struct durable_db *db)
     return rc == SQLITE_ERROR ? SQLITE_CORRUPT : rc; /* a table that is missing */
 }
 
-/* The names of new files are on disk when their folder is. */
-static void sync_folder(const char *path)
+void durable_db_sync_folder(const char *path)
 {
     char *folder = mem_strndup(path, strlen(path));
     char *slash = strrchr(folder, '/');
@@ -363,7 +362,7 @@ int durable_db_open(struct durable_db *db, const char *path, const char *vfs, en
         rc = open_way(db, path, vfs, durability, err, cap);
     }
     if (rc == SQLITE_OK) {
-        sync_folder(path);
+        durable_db_sync_folder(path);
         return rc;
     }
     durable_db_why(db, rc, why, sizeof(why));

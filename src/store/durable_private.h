@@ -10,6 +10,7 @@
  *   durable_db.c        the database: connection, schema, prepared statements
  *   durable_read.c      restore
  *   durable_salvage.c   what can be read of a damaged database
+ *   durable_replace.c   how what was salvaged takes its place
  *   durable_inspect.c   show and check
  *   durable_lock.c      the lock file
  */
@@ -110,13 +111,24 @@ void durable_db_unreadable(const char *path, int rc, const char *why, char *err,
 void durable_bind_blob(sqlite3_stmt *st, int i, struct bytes b);
 void durable_bind_time(sqlite3_stmt *st, int i, int64_t t);
 struct bytes durable_column_blob(sqlite3_stmt *st, int i);
+/* The names of new files are on disk when their folder is: that of path. */
+void durable_db_sync_folder(const char *path);
 /* DIR/NAME, to be freed. */
 char *durable_path(const char *dir, const char *name);
 
 /* Moves the damaged database away and makes a new one with what can be read of it. Logs both. Then the database is
- * open; else an error with a line in err. */
+ * open; else an error with a line in err, and the damaged one is where it was, or durable_replace_finish has work. */
 int durable_salvage(struct durable_db *db, const char *dir, const char *vfs, enum durability durability, int64_t wall,
                     const char *why, char *err, size_t cap);
+/* Where the new database is made before it replaces the one at path; to be freed. And: it is not to be, after all. */
+char *durable_replace_path(const char *path);
+void durable_replace_forget(const char *path);
+/* Where the damaged one goes: a name that is not taken; to be freed. */
+char *durable_replace_aside(const char *path, int64_t wall);
+/* The new database, closed, takes the place of the one at path, which becomes `to`. False, with errno. */
+bool durable_replace(const char *path, const char *to, int64_t wall);
+/* Before path is opened: finishes, or forgets, a salvage that was broken off. False with a line in err. */
+bool durable_replace_finish(const char *path, char *err, size_t cap);
 /* Repairs references between tables: rows without message or session go, messages without rows too. */
 int durable_repair(struct durable_db *db);
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * A damaged database is moved aside, with its write-ahead log, and a new one takes its place, into which goes what can
- * be read: each table is walked from its first row until something can't be read, then from its last row backwards to
- * the same place. What then hangs in the air (rows without a message, filters without a session) is let go.
+ * A damaged database is moved aside, with its write-ahead log, and a new one takes its place (durable_replace.c), into
+ * which went what can be read: each table is walked from its first row until something can't be read, then from its
+ * last row backwards to the same place. What then hangs in the air (rows without a message, filters without a session)
+ * is let go.
  *
  * SQLite opens no file that is shorter than its first page says, and none whose first page is damaged. The former is
  * done away with by a setting. The first page holds the tables' names and where they begin, and the new database has
@@ -14,7 +15,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "durable_private.h"
@@ -105,33 +105,6 @@ int durable_repair(struct durable_db *db)
                            "DROP TABLE used;");
 }
 
-static bool move(const char *from, const char *to, const char *suffix)
-{
-    char *a = mem_alloc(strlen(from) + strlen(suffix) + 1), *b = mem_alloc(strlen(to) + strlen(suffix) + 1);
-    strcat(strcpy(a, from), suffix);
-    strcat(strcpy(b, to), suffix);
-    bool good = rename(a, b) == 0 || (errno == ENOENT && suffix[0] != '\0');
-    mem_free(a);
-    mem_free(b);
-    return good;
-}
-
-/* Where the damaged one goes: a name that is not taken. */
-static char *aside(const char *path, int64_t wall)
-{
-    size_t cap = strlen(path) + 64;
-    char *to = mem_alloc(cap), stamp[32];
-    time_t t = (time_t)(wall / 1000);
-    struct tm tm;
-    strftime(stamp, sizeof(stamp), "%Y%m%d-%H%M%S", gmtime_r(&t, &tm));
-    for (unsigned i = 0; i < 1000; i++) {
-        snprintf(to, cap, i > 0 ? "%s.damaged-%s-%u" : "%s.damaged-%s", path, stamp, i);
-        if (access(to, F_OK) != 0)
-            break;
-    }
-    return to;
-}
-
 static sqlite3 *open_damaged(const char *damaged, const char *vfs)
 {
     sqlite3 *c = NULL;
@@ -154,9 +127,23 @@ static void put_number(uint8_t *at, uint32_t n)
         at[i] = (uint8_t)(n >> (24 - 8 * i));
 }
 
-/* Puts the new database's first page into the damaged one. False: the two can't be made of the same pages, or the disk
- * doesn't do it. */
-static bool replace_head(sqlite3 *fresh, const char *damaged)
+/* The page that was there is on disk, in a file of its own. */
+static bool keep_head(const char *to, const uint8_t *page)
+{
+    char *kept = mem_alloc(strlen(to) + sizeof("-page1"));
+    strcat(strcpy(kept, to), "-page1");
+    int fd = open(kept, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    bool good = fd >= 0 && write(fd, page, DURABLE_PAGE) == DURABLE_PAGE && fsync(fd) == 0;
+    if (fd >= 0)
+        close(fd);
+    durable_db_sync_folder(kept);
+    mem_free(kept);
+    return good;
+}
+
+/* Puts the new database's first page into the damaged one, which will be called `to`. False: the two can't be made of
+ * the same pages, or the disk doesn't do it. */
+static bool replace_head(sqlite3 *fresh, const char *damaged, const char *to)
 {
     enum { PAGES_AT = 28, FREE_AT = 32, FREE_COUNT_AT = 36 };
     sqlite3_int64 n = 0;
@@ -167,17 +154,10 @@ static bool replace_head(sqlite3 *fresh, const char *damaged)
                 fstat(fd, &st) == 0 && st.st_size > DURABLE_PAGE &&
                 pread(fd, old, sizeof(old), 0) == (ssize_t)sizeof(old);
     if (good) {
-        char *kept = mem_alloc(strlen(damaged) + sizeof("-page1"));
-        strcat(strcpy(kept, damaged), "-page1");
-        int copy = open(kept, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
         put_number(whole + PAGES_AT, (uint32_t)(st.st_size / DURABLE_PAGE));
         put_number(whole + FREE_AT, 0);
         put_number(whole + FREE_COUNT_AT, 0);
-        good = copy >= 0 && write(copy, old, sizeof(old)) == (ssize_t)sizeof(old) &&
-               pwrite(fd, whole, DURABLE_PAGE, 0) == DURABLE_PAGE;
-        if (copy >= 0)
-            close(copy);
-        mem_free(kept);
+        good = keep_head(to, old) && pwrite(fd, whole, DURABLE_PAGE, 0) == DURABLE_PAGE;
     }
     if (fd >= 0)
         close(fd);
@@ -185,10 +165,10 @@ static bool replace_head(sqlite3 *fresh, const char *damaged)
     return good;
 }
 
-static int copy_all(struct durable_db *db, const char *damaged, const char *vfs, struct salvage *s)
+static int copy_all(struct durable_db *db, const char *damaged, const char *to, const char *vfs, struct salvage *s)
 {
     *s = (struct salvage){.from = open_damaged(damaged, vfs), .to = db->c};
-    if (!has_head(s->from) && replace_head(db->c, damaged)) {
+    if (!has_head(s->from) && replace_head(db->c, damaged, to)) {
         sqlite3_close(s->from);
         s->from = open_damaged(damaged, vfs);
     }
@@ -220,26 +200,42 @@ static void tidy(const char *damaged)
     mem_free(path);
 }
 
+/* What can be read, in a database of its own beside the damaged one. */
+static int make_new(const char *path, const char *to, const char *vfs, enum durability durability, struct salvage *s,
+                    char *err, size_t cap)
+{
+    struct durable_db fresh;
+    char *begun = durable_replace_path(path), why[DURABLE_TEXT];
+    durable_replace_forget(path);
+    int rc = durable_db_open(&fresh, begun, vfs, durability, err, cap);
+    if (rc == SQLITE_OK) {
+        rc = copy_all(&fresh, path, to, vfs, s);
+        if (rc != SQLITE_OK) {
+            durable_db_why(&fresh, rc, why, sizeof(why));
+            snprintf(err, cap, "%s is damaged, and can't be salvaged: %s", path, why);
+        }
+        durable_db_close(&fresh, rc != SQLITE_OK);
+    }
+    mem_free(begun);
+    return rc;
+}
+
 int durable_salvage(struct durable_db *db, const char *dir, const char *vfs, enum durability durability, int64_t wall,
                     const char *why, char *err, size_t cap)
 {
     struct salvage s;
-    char *path = durable_path(dir, DURABLE_FILE), *to = aside(path, wall);
-    log_event(LOG_ERROR, "store.damaged", LF_STR("file", path), LF_STR("reason", why), LF_STR("moved_to", to));
-    int rc = SQLITE_CANTOPEN;
-    if (!move(path, to, "-wal") || !move(path, to, "")) {
+    char *path = durable_path(dir, DURABLE_FILE), *to = durable_replace_aside(path, wall), reason[DURABLE_TEXT];
+    snprintf(reason, sizeof(reason), "%s", why); /* err may be the same */
+    int rc = make_new(path, to, vfs, durability, &s, err, cap);
+    if (rc != SQLITE_OK) {
+        durable_replace_forget(path);
+    } else if (!durable_replace(path, to, wall)) {
         snprintf(err, cap, "%s is damaged, and can't be moved to %s: %s", path, to, strerror(errno));
+        rc = SQLITE_CANTOPEN;
     } else {
-        move(path, to, "-shm");
-        rc = durable_db_open(db, path, vfs, durability, err, cap);
-    }
-    if (rc == SQLITE_OK) {
-        rc = copy_all(db, to, vfs, &s);
         tidy(to);
-        if (rc != SQLITE_OK) {
-            durable_db_why(db, rc, err, cap);
-            durable_db_close(db, false);
-        }
+        log_event(LOG_ERROR, "store.damaged", LF_STR("file", path), LF_STR("reason", reason), LF_STR("moved_to", to));
+        rc = durable_db_open(db, path, vfs, durability, err, cap);
     }
     if (rc == SQLITE_OK)
         log_event(LOG_WARN, "store.salvaged", LF_STR("file", path), LF_INT("rows", s.rows),

@@ -105,6 +105,8 @@ static int write_transaction(struct durable *d, struct list *entries, struct lis
 
 static int open_again(struct durable *d, char *why, size_t cap)
 {
+    if (!durable_replace_finish(d->path, why, cap))
+        return SQLITE_CANTOPEN;
     int rc = durable_db_open(&d->db, d->path, d->c.vfs, d->c.durability, why, cap);
     durable_db_settle_in(&d->db);
     return rc;
