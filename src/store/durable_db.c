@@ -236,8 +236,7 @@ static int step_up(struct durable_db *db, int64_t from)
     return rc;
 }
 
-/* SQLITE_MISMATCH: not a database of ours, or a later one; a line in err. */
-static int bring_up(struct durable_db *db, const char *path, char *err, size_t cap)
+int durable_db_whose(struct durable_db *db, const char *path, struct durable_made *made, char *err, size_t cap)
 {
     int64_t version = 0, application = 0, tables = 0;
     int rc = durable_db_number(db, "PRAGMA user_version", 0, &version);
@@ -245,6 +244,7 @@ static int bring_up(struct durable_db *db, const char *path, char *err, size_t c
         rc = durable_db_number(db, "PRAGMA application_id", 0, &application);
     if (rc == SQLITE_OK)
         rc = durable_db_number(db, "SELECT count(*) FROM sqlite_schema", 0, &tables);
+    *made = (struct durable_made){.version = version, .ours = application != 0, .empty = tables == 0};
     if (rc != SQLITE_OK)
         return rc;
     if (application != DURABLE_APPLICATION && (application != 0 || tables != 0)) {
@@ -256,13 +256,20 @@ static int bring_up(struct durable_db *db, const char *path, char *err, size_t c
                  path, (long long)version, DURABLE_SCHEMA);
         return SQLITE_MISMATCH;
     }
-    if (application == 0) {
+    return SQLITE_OK;
+}
+
+static int bring_up(struct durable_db *db, const char *path, char *err, size_t cap)
+{
+    struct durable_made made;
+    int rc = durable_db_whose(db, path, &made, err, cap);
+    if (rc == SQLITE_OK && !made.ours) {
         char sql[64];
         snprintf(sql, sizeof(sql), "PRAGMA application_id = %d", DURABLE_APPLICATION);
         rc = durable_db_exec(db, sql);
     }
-    for (; rc == SQLITE_OK && version < DURABLE_SCHEMA; version++)
-        rc = step_up(db, version);
+    for (; rc == SQLITE_OK && made.version < DURABLE_SCHEMA; made.version++)
+        rc = step_up(db, made.version);
     return rc;
 }
 
@@ -379,6 +386,19 @@ void durable_db_settle_in(struct durable_db *db)
         durable_db_exec(db, "PRAGMA cache_size = -8192");
 }
 
+void durable_db_finding(const char *text, char *out, size_t cap)
+{
+    size_t n = 0;
+    if (strncmp(text, "*** ", 4) == 0 && strchr(text, '\n') != NULL)
+        text = strchr(text, '\n') + 1;
+    for (; *text != '\0' && n + 3 < cap; text++) {
+        if (*text == '\n')
+            out[n++] = ';';
+        out[n++] = *text != '\n' ? *text : ' ';
+    }
+    out[n] = '\0';
+}
+
 int durable_db_verify(struct durable_db *db, char *err, size_t cap)
 {
     sqlite3_stmt *st;
@@ -390,7 +410,7 @@ int durable_db_verify(struct durable_db *db, char *err, size_t cap)
     const char *text = rc == SQLITE_ROW ? (const char *)sqlite3_column_text(st, 0) : NULL;
     bool good = text != NULL && strcmp(text, "ok") == 0;
     if (!good && text != NULL)
-        snprintf(err, cap, "%s", text);
+        durable_db_finding(text, err, cap);
     else if (!good)
         durable_db_why(db, rc, err, cap);
     sqlite3_finalize(st);

@@ -25,6 +25,7 @@ struct inspect {
     void *ctx;
     int64_t now; /* store time */
     int rc;
+    bool empty; /* no broker has made its tables yet */
 };
 
 static int fail(const struct inspect *x, int rc, char *err, size_t cap)
@@ -57,7 +58,12 @@ static int open_it(struct inspect *x, const char *dir, char *err, size_t cap)
         sqlite3_busy_timeout(x->c, 2000);
         rc = sqlite3_exec(x->c, "SELECT count(*) FROM sqlite_schema", NULL, NULL, NULL);
     }
-    return rc == SQLITE_OK ? 0 : fail(x, rc, err, cap);
+    if (rc != SQLITE_OK)
+        return fail(x, rc, err, cap);
+    struct durable_made made;
+    rc = durable_db_whose(&(struct durable_db){.c = x->c}, x->path, &made, err, cap);
+    x->empty = made.empty;
+    return rc == SQLITE_OK ? 0 : rc == SQLITE_MISMATCH ? -1 : fail(x, rc, err, cap);
 }
 
 static void close_it(struct inspect *x)
@@ -187,7 +193,9 @@ int durable_show(const char *dir, int64_t wall, void (*put)(void *ctx, const cha
 {
     struct inspect x = {.put = put, .ctx = ctx};
     int rc = open_it(&x, dir, err, cap);
-    if (rc == 0) {
+    if (rc == 0 && x.empty) {
+        say(&x, "Nothing is stored yet.");
+    } else if (rc == 0) {
         sqlite3_exec(x.c, "BEGIN", NULL, NULL, NULL); /* one moment for all that is shown */
         if (!read_now(&x, wall) || !show_sessions(&x) || !show_totals(&x))
             rc = fail(&x, x.rc, err, cap);
@@ -224,7 +232,9 @@ static bool check_file(struct inspect *x, unsigned *found)
         const char *text = (const char *)sqlite3_column_text(st, 0);
         if (text != NULL && strcmp(text, "ok") == 0)
             continue;
-        say(x, "%s: %s", x->path, text);
+        char finding[DURABLE_TEXT];
+        durable_db_finding(text != NULL ? text : "it can't be read", finding, sizeof(finding));
+        say(x, "%s: %s", x->path, finding);
         ++*found;
     }
     return finish(x, st);
@@ -249,7 +259,7 @@ int durable_check(const char *dir, void (*put)(void *ctx, const char *line), voi
     struct inspect x = {.put = put, .ctx = ctx};
     unsigned found = 0;
     int rc = open_it(&x, dir, err, cap);
-    if (rc == 0 && (!check_file(&x, &found) || (found == 0 && !check_facts(&x, &found)))) {
+    if (rc == 0 && !x.empty && (!check_file(&x, &found) || (found == 0 && !check_facts(&x, &found)))) {
         found += durable_db_damaged(x.rc);
         if (durable_db_damaged(x.rc))
             say(&x, "%s: %s", x.path, sqlite3_errmsg(x.c));

@@ -89,10 +89,19 @@ struct durable_db {
  */
 int durable_db_open(struct durable_db *db, const char *path, const char *vfs, enum durability durability, char *err,
                     size_t cap);
+/* What is in a database file: */
+struct durable_made {
+    int64_t version;  /* of its schema */
+    bool ours, empty; /* made by this program; without tables yet */
+};
+/* SQLITE_MISMATCH: it is another program's, or has a later schema than this program knows; a line in err. */
+int durable_db_whose(struct durable_db *db, const char *path, struct durable_made *made, char *err, size_t cap);
 /* Has the disk room for others to read along? See durable_db.c. */
 bool durable_db_room(const char *path);
 /* Looks the whole file over. SQLITE_OK, SQLITE_CORRUPT, or another error; a line in err. */
 int durable_db_verify(struct durable_db *db, char *err, size_t cap);
+/* What a check of SQLite's has found, in one line, without the heading. */
+void durable_db_finding(const char *text, char *out, size_t cap);
 bool durable_db_damaged(int rc);
 /* keep: leaves the write-ahead log as it is. */
 void durable_db_close(struct durable_db *db, bool keep);

@@ -266,6 +266,37 @@ static void check_finds_it(void **state)
     t.n = 0;
     assert_int_equal(durable_check(h->dir, put_line, &t, h->err, sizeof(h->err)), 1);
     assert_true(t.n > 0);
+    for (const char *line = t.text; *line != '\0'; line = strchr(line, '\n') + 1) /* in lines, without headings */
+        assert_true(strncmp(line, h->dir, strlen(h->dir)) == 0 && strstr(line, "***") == NULL);
+}
+
+static void check_of_a_file_that_is_new(void **state)
+{
+    struct harness *h = *state;
+    struct transcript t = {0};
+    char path[128];
+    path_of(h, path, sizeof(path));
+    assert_int_equal(truncate(path, 0), 0);
+    assert_int_equal(durable_check(h->dir, put_line, &t, h->err, sizeof(h->err)), 0);
+    assert_int_equal(t.n, 0);
+    assert_int_equal(durable_show(h->dir, 0, put_line, &t, h->err, sizeof(h->err)), 0);
+    assert_string_equal(t.text, "Nothing is stored yet.\n");
+}
+
+static void check_refuses_a_later_schema(void **state)
+{
+    struct harness *h = *state;
+    struct transcript t = {0};
+    query(h, "PRAGMA user_version = 99");
+    assert_int_equal(durable_check(h->dir, put_line, &t, h->err, sizeof(h->err)), -1);
+    assert_non_null(strstr(h->err, "newer version of sotto (schema 99, "));
+    assert_int_equal(durable_show(h->dir, 0, put_line, &t, h->err, sizeof(h->err)), -1);
+    assert_int_equal(t.n, 0);
+    assert_false(harness_open_only(h));
+    query(h, "PRAGMA user_version = 1");
+    query(h, "PRAGMA application_id = 7");
+    assert_int_equal(durable_check(h->dir, put_line, &t, h->err, sizeof(h->err)), -1);
+    assert_non_null(strstr(h->err, "another program"));
 }
 
 int main(void)
@@ -283,6 +314,8 @@ int main(void)
         T(a_table_that_is_missing),
         T(damage_that_is_met_later),
         T(check_finds_it),
+        T(check_of_a_file_that_is_new),
+        T(check_refuses_a_later_schema),
     };
     assert_int_equal(log_start(&(struct log_config){.level = LOG_ERROR, .target = LOG_TO_FILE, .path = "/dev/null"}),
                      0);
