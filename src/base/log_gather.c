@@ -4,13 +4,15 @@
 #include "sotto/base/cursor.h"
 #include "sotto/base/mem.h"
 
+#define ID_PARTS 4
+
 struct window {
     struct list node;
     uint64_t hash;
     msec until;
     uint32_t repeated;
     struct log_record *last; /* a copy of the last repetition; NULL without one */
-    struct bytes id;         /* event, address, reason, with zero bytes between: behind the struct */
+    struct bytes id;         /* event, address, listener, reason, with zero bytes between: behind the struct */
     uint8_t data[];
 };
 
@@ -71,12 +73,13 @@ static bool count(struct window *w, const struct log_record *r)
     return true;
 }
 
-/* Events are equal when their names, addresses and reasons are. */
+/* Events are equal when their names, addresses, listeners and reasons are: another listener has another remedy. */
 static struct bytes id_of(const struct log_record *r, struct bytes address, uint8_t *room, size_t cap)
 {
     struct wr w = wr_of(room, cap);
-    struct bytes parts[] = {log_record_event(r), address, log_record_reason(r)};
-    for (size_t i = 0; i < 3; i++) {
+    struct bytes parts[ID_PARTS] = {log_record_event(r), address, log_record_text(r, "listener"),
+                                    log_record_text(r, "reason")};
+    for (size_t i = 0; i < ID_PARTS; i++) {
         wr_bytes(&w, parts[i].p, parts[i].n);
         wr_u8(&w, 0);
     }
@@ -85,7 +88,7 @@ static struct bytes id_of(const struct log_record *r, struct bytes address, uint
 
 bool log_gather_admit(struct log_gather *g, const struct log_record *r, msec now)
 {
-    uint8_t id[LOG_KEY_MAX + 2 * LOG_VALUE_MAX + 3];
+    uint8_t id[ID_PARTS * (LOG_VALUE_MAX + 1)];
     struct bytes address;
     if (!log_record_peer(r, &address))
         return true;

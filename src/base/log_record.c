@@ -129,12 +129,12 @@ bool log_record_peer(const struct log_record *r, struct bytes *address)
     return false;
 }
 
-struct bytes log_record_reason(const struct log_record *r)
+struct bytes log_record_text(const struct log_record *r, const char *key)
 {
     struct rd rd = fields_of(r);
     for (unsigned i = 0; i < r->fields; i++) {
         struct field f = next_field(&rd);
-        if (f.type == LOG_F_STR && bytes_equal(f.key, bytes_str("reason")))
+        if (f.type == LOG_F_STR && bytes_equal(f.key, bytes_str(key)))
             return f.value;
     }
     return (struct bytes){NULL, 0};

@@ -637,9 +637,11 @@ void client_timer(struct client *c)
         if (put_off(c))
             return;
         /* Who shakes hands knows why it took so long, and says it. */
-        client_refuse(c, REASON_UNSPECIFIED,
-                      c->handshaking ? "the TLS handshake was not done within connect_timeout"
-                                     : "no CONNECT within connect_timeout");
+        client_refuse_hint(c, REASON_UNSPECIFIED,
+                           c->handshaking ? "the TLS handshake was not done within connect_timeout"
+                                          : "no CONNECT within connect_timeout",
+                           "it is connected and says nothing, or not all: check what connects here, and the way "
+                           "between it and the broker");
         return;
     }
     if (c->state != CLIENT_UP)

@@ -59,6 +59,7 @@ struct tls {
     bool in_is_rest;
     bool said_goodbye;
     uint8_t resumptions;
+    uint8_t plain_alert;    /* that came unencrypted, before the handshake was done; 0: none */
     struct tls_peer peer[]; /* one, where the listener asks who its clients are; else none */
 };
 
@@ -168,16 +169,30 @@ static int alert_received(WOLFSSL *ssl)
     return h.last_rx.code > 0 ? h.last_rx.code : -1;
 }
 
+/*
+ * A TLS 1.3 client of OpenSSL's says without encryption why it refuses our certificate: it has no keys yet. wolfSSL
+ * expects it encrypted and only says that it can't be read, so what it was is noted before. A change of cipher may come
+ * first.
+ */
+static void note_plain_alert(struct tls *s)
+{
+    static const uint8_t change[] = {20, 3, 3, 0, 1, 1}, alert[] = {RECORD_ALERT, 3, 3, 0, 2, 2};
+    size_t at = s->in_n > sizeof(change) && memcmp(s->in, change, sizeof(change)) == 0 ? sizeof(change) : 0;
+    if (s->answered && s->in_n - at == sizeof(alert) + 1 && memcmp(s->in + at, alert, sizeof(alert)) == 0)
+        s->plain_alert = s->in[at + sizeof(alert)];
+}
+
 static void trouble_of(const struct transport *t, struct tls_trouble *f, char local[LOCAL_MAX])
 {
     static const struct client_hello nothing = {.first_n = 0};
     const struct tls *s = t->tls;
     stream_local(t, local, LOCAL_MAX);
+    int alert = alert_received(s->ssl);
     *f = (struct tls_trouble){.context = s->context,
                               .pair = s->pair,
                               .hello = s->hello != NULL ? s->hello : &nothing,
                               .peer = asks(s) ? s->peer : NULL,
-                              .alert_received = alert_received(s->ssl),
+                              .alert_received = alert < 0 && s->plain_alert > 0 ? s->plain_alert : alert,
                               .answered = s->answered,
                               .established = s->established && s->hello != NULL,
                               .local = local};
@@ -367,6 +382,7 @@ static bool shake_hands(struct transport *t, const bool *moved)
     struct tls *s = t->tls;
     if (s->ssl == NULL && !begin(t))
         return false;
+    note_plain_alert(s);
     int rc = wolfSSL_accept(s->ssl);
     if (rc != WOLFSSL_SUCCESS) {
         int error = wolfSSL_get_error(s->ssl, rc);

@@ -26,11 +26,21 @@
 #include "tls_suites_private.h"
 #include "tls_warnings_private.h"
 
+/* Who offers the hybrid one wants it: it keeps today's secrets from tomorrow's quantum computers, and costs 10 us. */
+#ifdef WOLFSSL_HAVE_MLKEM
+#define HYBRID_GROUP WOLFSSL_X25519MLKEM768,
+#define GROUPS_IN_WORDS "X25519MLKEM768, P-256, X25519, P-384"
+#else
+#define HYBRID_GROUP
+#define GROUPS_IN_WORDS "P-256, X25519, P-384"
+#endif
+
 struct tls_context {
     atomic_uint refs;
     struct tls_pairs pairs; /* with shared keys alone, one without certificate */
     enum tls_version min_version, max_version;
     uint16_t suites; /* for certificates: enum client_hello_ours */
+    char *ciphers;   /* as they were asked for; NULL: all of ours */
     struct ticket_policy tickets;
     struct tls_auth *auth;     /* NULL: nothing is asked of clients */
     struct tls_keylog *keylog; /* NULL: none */
@@ -128,7 +138,15 @@ void tls_context_describe(const struct tls_context *c, char *out, size_t cap)
     const char *versions = c->min_version == TLS_1_3   ? "TLS 1.3"
                            : c->max_version == TLS_1_2 ? "TLS 1.2"
                                                        : "TLS 1.3 and TLS 1.2";
-    size_t n = (size_t)snprintf(out, cap, "%s with ECDHE and AES-GCM or ChaCha20-Poly1305", versions);
+    size_t n = (size_t)snprintf(out, cap, "%s with ", versions);
+    if (n < cap)
+        n += (size_t)snprintf(out + n, cap - n, c->ciphers != NULL ? "the ciphers %.200s" : "%s",
+                              c->ciphers != NULL ? c->ciphers : "ECDHE and AES-GCM or ChaCha20-Poly1305");
+    if (n < cap)
+        n += (size_t)snprintf(out + n, cap - n, "; groups %s", GROUPS_IN_WORDS);
+    if (n < cap && c->auth != NULL && c->auth->client_cert != TLS_CLIENT_CERT_NONE)
+        n += (size_t)snprintf(out + n, cap - n, "; client certificate %s",
+                              c->auth->client_cert == TLS_CLIENT_CERT_REQUIRED ? "required" : "optional");
     for (size_t i = 0; i < c->pairs.n && n < cap; i++) {
         char names[256];
         if (c->pairs.v[i].chain.n == 0)
@@ -160,6 +178,7 @@ void tls_context_unref(struct tls_context *c)
     mem_free(c->pairs.v);
     tls_auth_free(c->auth);
     tls_keylog_unref(c->keylog);
+    mem_free(c->ciphers);
     tls_warnings_fini(&c->warnings);
     mem_free(c);
 }
@@ -202,13 +221,6 @@ static bool set_suites(WOLFSSL_CTX *native, const char *list, struct tls_complai
     snprintf(wrong->text, wrong->cap, "this build of wolfSSL takes none of the suites %s", list);
     return false;
 }
-
-/* Who offers the hybrid one wants it: it keeps today's secrets from tomorrow's quantum computers, and costs 10 us. */
-#ifdef WOLFSSL_HAVE_MLKEM
-#define HYBRID_GROUP WOLFSSL_X25519MLKEM768,
-#else
-#define HYBRID_GROUP
-#endif
 
 static void set_fixed(WOLFSSL_CTX *native)
 {
@@ -293,6 +305,8 @@ struct tls_context *tls_context_new(const struct tls_settings *s, char *err, siz
     struct tls_complaint wrong = {err, err_cap, NULL};
     struct tls_context *c = mem_alloc(sizeof(*c));
     atomic_init(&c->refs, 1);
+    if (s->ciphers != NULL && s->ciphers[0] != '\0')
+        c->ciphers = mem_strndup(s->ciphers, strlen(s->ciphers));
     c->min_version = s->min_version;
     c->max_version = s->max_version;
     c->keylog = s->keylog != NULL ? tls_keylog_ref(s->keylog) : NULL;

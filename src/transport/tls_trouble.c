@@ -11,9 +11,13 @@
 #include <wolfssl/wolfcrypt/error-crypt.h>
 
 #include <stdio.h>
+#include <string.h>
 
 #define HINT_PLAIN "turn TLS on in the client, or let it use the port without TLS (usually 1883)"
 #define ALERT_ILLEGAL_PARAMETER 47
+
+static const char PLAIN_MQTT[] = "plain MQTT", PLAIN_HTTP[] = "plain HTTP", PROXY[] = "the PROXY protocol",
+                  SSL2[] = "an SSL 2.0 hello";
 
 struct alert {
     int code;
@@ -43,7 +47,7 @@ static const struct alert alerts[] = {
     {60, "export restriction", NULL},
     {70, "protocol version", HINT_OLD},
     {71, "insufficient security", HINT_OLD},
-    {80, "internal error", "look at the client's own log; some clients say this when they are out of memory"},
+    {80, "internal error", tls_hint_refused},
     {86, "inappropriate fallback", NULL},
     {90, "user canceled", NULL},
     {100, "no renegotiation", NULL},
@@ -72,24 +76,48 @@ const char *tls_alert_in_words(int alert)
     return a != NULL ? a->words : "an unknown alert";
 }
 
+static bool begins(const struct client_hello *h, const char *text)
+{
+    size_t n = strlen(text) < h->first_n ? strlen(text) : h->first_n;
+    return memcmp(h->first, text, n) == 0;
+}
+
+/* Four bytes say which. */
+static const char *text_protocol(const struct client_hello *h)
+{
+    static const char *const methods[] = {"GET ", "POST", "PUT ", "HEAD", "OPTI",
+                                          "DELE", "PATC", "CONN", "TRAC", "PRI "};
+    for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++) {
+        if (begins(h, methods[i]))
+            return PLAIN_HTTP;
+    }
+    return begins(h, "PROX") || begins(h, "\r\n\r\n") ? PROXY : begins(h, "SSH-") ? "SSH" : NULL;
+}
+
 /* What speaks at the other end, when it isn't TLS; NULL: it looks like TLS. */
 static const char *foreign_protocol(const struct client_hello *h)
 {
     if (h->first_n == 0 || h->first[0] == 22 || h->first[0] == 21)
         return NULL;
     if (h->first[0] == 0x10)
-        return "plain MQTT";
-    if (h->first[0] >= 'A' && h->first[0] <= 'Z' && (h->first_n < 2 || (h->first[1] >= 'A' && h->first[1] <= 'Z')))
-        return "plain HTTP";
+        return PLAIN_MQTT;
+    const char *text = text_protocol(h);
+    if (text != NULL)
+        return text;
     if ((h->first[0] & 0x80) != 0 && h->first_n > 2 && h->first[2] == 1)
-        return "an SSL 2.0 hello";
+        return SSL2;
     return "something that is not TLS";
 }
 
 static const char *wrong_protocol(const char *what, char *why, size_t cap)
 {
     snprintf(why, cap, "the client spoke %s on a TLS port", what);
-    return what[0] == 'p' ? HINT_PLAIN : what[1] == 'n' ? HINT_OLD : "check which program uses this port";
+    if (what == PLAIN_MQTT || what == PLAIN_HTTP)
+        return HINT_PLAIN;
+    if (what == PROXY)
+        return "what stands before the broker (HAProxy, nginx) puts a line before each connection: turn send-proxy or "
+               "proxy_protocol off there";
+    return what == SSL2 ? HINT_OLD : "check which program uses this port";
 }
 
 static const char *damaged(char *why, size_t cap)

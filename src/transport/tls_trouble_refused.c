@@ -17,6 +17,7 @@
 #define ALERT_EXPIRED 45
 #define ALERT_BAD 42
 #define ALERT_UNKNOWN_CERTIFICATE 46
+#define ALERT_INTERNAL 80
 #define NAMES_MAX 160
 
 const char tls_hint_refused[] = "see tls_refused_hint";
@@ -90,20 +91,35 @@ static bool is_address(const char *text)
     return inet_pton(AF_INET, text, room) == 1 || inet_pton(AF_INET6, text, room) == 1;
 }
 
-/* Names in the certificate against the one that the client asked for, or the address that it came to. */
-static bool about_names(const struct tls_trouble *f, struct text *t)
+/* The name that it asked for, or the address that it came to; NULL: a socket without one. */
+static const char *wanted_name(const struct tls_trouble *f)
+{
+    const char *wanted = f->hello->name[0] != '\0' ? f->hello->name : f->local;
+    return wanted != NULL && wanted[0] != '\0' ? wanted : NULL;
+}
+
+/* True: the certificate is for others, which was said. */
+static bool about_other_names(const struct tls_trouble *f, struct text *t)
 {
     char names[NAMES_MAX];
-    bool named = f->hello->name[0] != '\0';
-    const char *wanted = named ? f->hello->name : f->local;
-    tls_pair_names(f->pair, names, sizeof(names));
-    if (wanted == NULL || wanted[0] == '\0')
+    const char *wanted = wanted_name(f);
+    if (wanted == NULL || tls_pair_is_for(f->pair, wanted) != 0)
         return false;
-    if (tls_pair_is_for(f->pair, wanted) == 0) {
-        put(t, "%s %s, and the certificate is for %s: make it for that too (`sotto cert renew DIR --host %s`)",
-            named ? "the client asked for" : "the client gave no name and came to", wanted, names, wanted);
+    tls_pair_names(f->pair, names, sizeof(names));
+    put(t, "%s %s, and the certificate is for %s: make it for that too (`sotto cert renew DIR --host %s`)",
+        wanted == f->hello->name ? "the client asked for" : "the client gave no name and came to", wanted, names,
+        wanted);
+    return true;
+}
+
+/* Names in the certificate against what was wanted. */
+static bool about_names(const struct tls_trouble *f, struct text *t)
+{
+    const char *wanted = wanted_name(f);
+    if (wanted == NULL)
+        return false;
+    if (about_other_names(f, t))
         return true;
-    }
     if (is_address(wanted) && !x509_has_dns_name(tls_pair_leaf(f->pair), wanted)) {
         put(t, "the client came to an address, and mbedTLS before 3.5 (ESP32) looks for names only: use a name");
         return true;
@@ -130,7 +146,14 @@ void tls_refused_hint(const struct tls_trouble *f, char hint[TLS_WORDS])
 {
     struct text t = {hint, 0};
     hint[0] = '\0';
-    if (f->pair == NULL || f->pair->chain.n == 0)
+    bool certificate = f->pair != NULL && f->pair->chain.n > 0;
+    if (f->alert_received == ALERT_INTERNAL) {
+        /* mosquitto's clients say it of a name that doesn't fit. */
+        if (!certificate || (!about_dates(f, &t) && !about_other_names(f, &t)))
+            put(&t, "look at the client's own log; some clients say this when they are out of memory");
+        return;
+    }
+    if (!certificate)
         return;
     if (f->alert_received == ALERT_UNKNOWN_CA) {
         about_ca(f, &t);

@@ -38,8 +38,8 @@ struct log_record *log_record_make(union log_record_room *room, int64_t time_ms,
 struct bytes log_record_event(const struct log_record *r);
 /* The address of the first LF_PEER field, without its port; false where there is none. */
 bool log_record_peer(const struct log_record *r, struct bytes *address);
-/* The text of the field "reason", empty where there is none. */
-struct bytes log_record_reason(const struct log_record *r);
+/* The text of the field of that name, empty where there is none. */
+struct bytes log_record_text(const struct log_record *r, const char *key);
 /*
  * Writes the line, without an end of line or a zero byte, into out (LOG_LINE_MAX bytes) and returns its length.
  * It is valid UTF-8 without control characters, whatever the values hold. repeated > 0 adds a field of that name.

@@ -181,6 +181,18 @@ static void equal_events_of_one_address_become_one_line_with_a_count(void **stat
     assert_non_null(strstr(read_file(path), "refused peer=10.0.0.7:7\n")); /* a new window */
 }
 
+static void listeners_and_reasons_are_told_apart(void **state)
+{
+    (void)state;
+    start(LOG_TEXT, 0);
+    for (int i = 0; i < 8; i++)
+        log_event(LOG_WARN, "failed", LF_PEER("peer", "10.0.0.7:1"), LF_STR("listener", i & 1 ? "a" : "b"),
+                  LF_STR("reason", i & 2 ? "expired" : "unknown"));
+    log_stop();
+    assert_int_equal(count_of(read_file(path), "repeated=1"), 4);
+    assert_int_equal(count_of(text, "listener=a reason=expired"), 2);
+}
+
 static void stopping_tells_what_was_gathered(void **state)
 {
     (void)state;
@@ -415,6 +427,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_event_after_a_quiet_time_is_written_promptly, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(equal_events_of_one_address_become_one_line_with_a_count, make_folder,
                                         remove_folder),
+        cmocka_unit_test_setup_teardown(listeners_and_reasons_are_told_apart, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(stopping_tells_what_was_gathered, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(threads_write_whole_lines_in_their_own_order, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(lines_stand_in_the_order_of_time, make_folder, remove_folder),

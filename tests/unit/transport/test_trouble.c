@@ -35,6 +35,11 @@ static void other_protocols_are_named(void **state)
     static const uint8_t mqtt[] = {0x10, 0x0c, 0, 4, 'M', 'Q', 'T', 'T', 4, 2, 0, 60, 0, 0};
     after(mqtt, sizeof(mqtt), "plain MQTT on a TLS port", "without TLS");
     after("GET / HTTP/1.1\r\n\r\n", 18, "plain HTTP on a TLS port", "without TLS");
+    after("PATCH / HTTP/1.1\r\n\r\n", 20, "plain HTTP on a TLS port", "without TLS");
+    after("SSH-2.0-OpenSSH_9.9\r\n", 21, "the client spoke SSH on a TLS port", "which program");
+    after("PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n", 36, "the PROXY protocol on a TLS port", "send-proxy");
+    after("\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c", 16, "the PROXY protocol on a TLS port", "send-proxy");
+    after("HELP\r\n", 6, "something that is not TLS", "which program");
     after("\x80\x2e\x01\x00\x02\x00\x15\x00\x00\x00\x10", 11, "SSL 2.0", "update the client");
     after("\0\0\0\0\0\0\0\0\0\0", 10, "something that is not TLS", "which program");
     after("", 1, "something that is not TLS", "which program");
