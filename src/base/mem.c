@@ -18,6 +18,7 @@
 #define SMALL 1024
 
 static _Atomic int64_t shared_total;
+static _Atomic int64_t limit = INT64_MAX, short_from = INT64_MAX;
 static _Thread_local int64_t own_share;
 static _Thread_local unsigned fail_at;
 
@@ -33,6 +34,12 @@ static void account(int64_t delta)
 static int64_t usable(void *p)
 {
     return (int64_t)malloc_usable_size(p);
+}
+
+static bool over(_Atomic int64_t *bound)
+{
+    int64_t total = atomic_load_explicit(&shared_total, memory_order_relaxed) + own_share;
+    return total > atomic_load_explicit(bound, memory_order_relaxed);
 }
 
 static bool should_fail(void)
@@ -80,7 +87,7 @@ void *mem_alloc(size_t n)
 
 void *mem_try_alloc(size_t n)
 {
-    return should_fail() ? NULL : zeroed(n);
+    return should_fail() || over(&limit) ? NULL : zeroed(n);
 }
 
 void *mem_realloc(void *p, size_t n)
@@ -93,7 +100,8 @@ void *mem_realloc(void *p, size_t n)
 
 void *mem_try_realloc(void *p, size_t n)
 {
-    return should_fail() ? NULL : resized(p, n);
+    bool grows = p == NULL || n > malloc_usable_size(p);
+    return should_fail() || (grows && over(&limit)) ? NULL : resized(p, n);
 }
 
 char *mem_strndup(const void *p, size_t n)
@@ -124,4 +132,16 @@ size_t mem_in_use(void)
 {
     int64_t n = atomic_load_explicit(&shared_total, memory_order_relaxed) + own_share;
     return n > 0 ? (size_t)n : 0;
+}
+
+void mem_set_limit(uint64_t bytes)
+{
+    int64_t most = bytes == 0 || bytes > INT64_MAX ? INT64_MAX : (int64_t)bytes;
+    atomic_store_explicit(&limit, most, memory_order_relaxed);
+    atomic_store_explicit(&short_from, most - most / 8, memory_order_relaxed);
+}
+
+bool mem_short(void)
+{
+    return over(&short_from);
 }

@@ -16,7 +16,7 @@ void pool_init(struct pool *p)
     *p = (struct pool){0};
 }
 
-void pool_fini(struct pool *p)
+void pool_trim(struct pool *p)
 {
     for (unsigned i = 0; i < POOL_CLASSES; i++) {
         struct pool_class *c = &p->classes[i];
@@ -25,8 +25,14 @@ void pool_fini(struct pool *p)
             POOL_UNPOISON(block, POOL_SMALLEST << i);
             mem_free(block);
         }
-        mem_free(c->v);
     }
+}
+
+void pool_fini(struct pool *p)
+{
+    pool_trim(p);
+    for (unsigned i = 0; i < POOL_CLASSES; i++)
+        mem_free(p->classes[i].v);
     pool_init(p);
 }
 

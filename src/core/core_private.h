@@ -421,6 +421,8 @@ bool mail_push(struct shard *s);
 void mail_take(struct shard *s);
 /* Are publishers to be held back, because another shard or the store is behind? */
 bool shard_holds_back(struct shard *s);
+/* Memory is short, the blocks that the shard kept for later given back: nothing more should be kept. */
+bool shard_short(struct shard *s);
 /* Is a shard behind that this one sends to? Then mail_hold the publisher. */
 bool mail_congested(struct shard *s, unsigned *to);
 void mail_free_all(struct shard *s);

@@ -246,11 +246,14 @@ static RARE void lose(struct session *n, const char *why)
     if (n->told_full != 0 && seconds - n->told_full < 10)
         return;
     n->told_full = seconds;
-    log_event(LOG_WARN, "queue.full", LF_BYTES("client", session_id(n)), LF_INT("queued", session_waiting(n)),
-              LF_INT("bytes", n->queue_bytes), LF_INT("dropped", n->dropped), LF_STR("reason", why),
-              LF_STR("hint", n->client != NULL
-                                 ? "the client reads too slowly; see max_queued_messages and max_queued_bytes"
-                                 : "the client has been away; see max_queued_messages and max_queued_bytes"));
+    log_event(
+        LOG_WARN, "queue.full", LF_BYTES("client", session_id(n)), LF_INT("queued", session_waiting(n)),
+        LF_INT("bytes", n->queue_bytes), LF_INT("dropped", n->dropped), LF_STR("reason", why),
+        LF_STR("hint", n->client != NULL
+                           ? "the client reads too slowly; see [limits]: max_queued_messages, max_queued_bytes and "
+                             "max_memory"
+                           : "the client has been away; see [limits]: max_queued_messages, max_queued_bytes and "
+                             "max_memory"));
 }
 
 /* What was promised, too: the publisher must not be told that it is safe. */
@@ -286,11 +289,15 @@ void session_withdraw(struct session *n, const struct message *m)
     }
 }
 
-/* Both limits: in messages (QoS 1 and 2, as everywhere) and in bytes (all). */
+/* Both limits: in messages (QoS 1 and 2, as everywhere) and in bytes (all), of which there may be `most`. */
+static bool fits(const struct session *n, uint8_t qos, size_t size, uint64_t most)
+{
+    return (qos == 0 || n->queued < n->shard->b->limits.max_queued_messages) && n->queue_bytes + size <= most;
+}
+
 static bool has_room(const struct session *n, uint8_t qos, size_t size)
 {
-    const struct limits *l = &n->shard->b->limits;
-    return (qos == 0 || n->queued < l->max_queued_messages) && n->queue_bytes + size <= l->max_queued_bytes;
+    return fits(n, qos, size, n->shard->b->limits.max_queued_bytes);
 }
 
 /* Its client could have taken what waits: not one whose CONNACK has not left yet. */
@@ -299,20 +306,31 @@ static bool has_reader(const struct session *n)
     return n->client != NULL && !n->client->connack_waits;
 }
 
-/* Makes room for a message as the policy says; false: it is dropped. */
+static const char *full_in_words(bool memory, bool oldest)
+{
+    if (memory)
+        return oldest ? "max_memory is reached, the queue's oldest message is dropped"
+                      : "max_memory is reached, the new message is dropped";
+    return oldest ? "the queue is full, its oldest message is dropped"
+                  : "the queue is full, the new message is dropped";
+}
+
+/* Makes room for a message as the policy says; false: it is dropped. With memory short, no queue may grow. */
 static RARE bool make_room(struct session *n, uint8_t qos, size_t size)
 {
     const struct limits *l = &n->shard->b->limits;
-    while (!has_room(n, qos, size)) {
+    bool memory = shard_short(n->shard);
+    uint64_t most = memory && n->queue_bytes < l->max_queued_bytes ? n->queue_bytes : l->max_queued_bytes;
+    while (!fits(n, qos, size, most)) {
         if (l->queue_policy == QUEUE_DISCONNECT && has_reader(n)) {
-            lose(n, "the queue is full, the client is disconnected");
+            lose(n, memory ? "max_memory is reached, the client is disconnected"
+                           : "the queue is full, the client is disconnected");
             client_refuse(n->client, REASON_QUOTA_EXCEEDED, "its queue is full");
             return false;
         }
         /* One that could never fit pushes out none that do. */
-        bool oldest = l->queue_policy == QUEUE_DROP_OLDEST && session_waiting(n) > 0 && size <= l->max_queued_bytes;
-        lose(n, oldest ? "the queue is full, its oldest message is dropped"
-                       : "the queue is full, the new message is dropped");
+        bool oldest = l->queue_policy == QUEUE_DROP_OLDEST && session_waiting(n) > 0 && size <= most;
+        lose(n, full_in_words(memory, oldest));
         if (!oldest) {
             if (l->queue_policy == QUEUE_DROP_NEWEST && qos > 0 && session_durable(n))
                 n->shard->note |= NOTE_FULL;
@@ -348,7 +366,7 @@ static RARE void enqueue(struct session *n, struct pub *p, const struct delivery
         return;
     }
     size_t size = waiting_bytes(m, like);
-    if (!has_room(n, like->qos, size) && !make_room(n, like->qos, size))
+    if ((!has_room(n, like->qos, size) || mem_short()) && !make_room(n, like->qos, size))
         return;
     bool held = p->held_as != 0;
     struct delivery *d = !held || held_add(n, p, m, like, true) ? ring_push_back_raw(&n->deliveries) : NULL;

@@ -258,9 +258,10 @@ static struct session *attach_session(struct client *c, bool *present)
     }
     *present = session != NULL;
     if (session == NULL) {
-        session = session_new(s, w->id, c->rights);
+        session = shard_short(s) ? NULL : session_new(s, w->id, c->rights);
         if (session == NULL)
-            connect_refuse(c, REASON_SERVER_UNAVAILABLE, "no memory", NULL);
+            connect_refuse(c, REASON_SERVER_UNAVAILABLE, "no memory for a new session",
+                           "raise max_memory in [limits], or lower what queues and retained messages may take");
         return session;
     }
     rights_unref(session->rights);

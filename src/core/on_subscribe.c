@@ -130,7 +130,7 @@ static enum reason subscribe_one(struct client *c, const struct filter_request *
     enum reason r = check_filter(c, f, &share);
     if (r != REASON_SUCCESS)
         return r;
-    if (!session_may_add_sub(n, f->filter) && !has_subscription(n, f, &share))
+    if ((!session_may_add_sub(n, f->filter) || shard_short(c->shard)) && !has_subscription(n, f, &share))
         return REASON_QUOTA_EXCEEDED;
     struct sub_options o = {.id = sub_id,
                             .qos = f->qos,
@@ -149,6 +149,10 @@ static const char *refusal_in_words(enum reason r, struct bytes filter, const ch
         *hint = "for what is meant to be allowed: a line 'subscribe = FILTER' in the users file";
         return "no subscribe rule of the user contains it whole, or a deny rule does";
     case REASON_QUOTA_EXCEEDED:
+        if (mem_short()) {
+            *hint = "raise max_memory in [limits], or lower what queues and retained messages may take";
+            return "no memory for another subscription";
+        }
         *hint = "raise max_subscriptions in [limits], or let the client subscribe to fewer, wider filters";
         return "its session has as many subscriptions, or as long ones, as it may";
     case REASON_TOPIC_FILTER_INVALID:

@@ -281,7 +281,8 @@ enum retained_result retained_put(struct retained *r, const struct retained_mess
     uint64_t bytes = size(m->topic.n, m->payload, m->props);
     if (too_much(r, n != NULL ? n->entry : NULL, bytes))
         return RETAINED_FULL;
-    struct retained_entry *e = entry_new(m);
+    bool grows = n == NULL || n->entry == NULL || bytes > entry_size(n->entry);
+    struct retained_entry *e = grows && mem_short() ? NULL : entry_new(m);
     if (e == NULL)
         return RETAINED_NO_MEMORY;
     if (n == NULL)

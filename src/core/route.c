@@ -41,10 +41,11 @@ static RARE void keep_retained(struct shard *s, struct pub *p)
             s->need = number;
         return;
     }
-    log_event(
-        LOG_WARN, "retained.refused", LF_BYTES("topic", p->topic),
-        LF_STR("reason", result == RETAINED_FULL ? "the limit on retained messages is reached" : "no memory"),
-        LF_STR("hint", "raise max_retained_messages or max_retained_bytes in [limits], or delete what is not needed"));
+    log_event(LOG_WARN, "retained.refused", LF_BYTES("topic", p->topic),
+              LF_STR("reason", result == RETAINED_FULL ? "the limit on retained messages is reached" : "no memory"),
+              LF_STR("hint",
+                     "raise max_retained_messages, max_retained_bytes or max_memory in [limits], or delete what is not "
+                     "needed"));
 }
 
 /* One member of each group. */

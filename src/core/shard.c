@@ -67,6 +67,14 @@ void shard_free(struct shard *s)
     mem_free(s);
 }
 
+bool shard_short(struct shard *s)
+{
+    if (!mem_short())
+        return false;
+    pool_trim(&s->pool);
+    return mem_short();
+}
+
 bool shard_holds_back(struct shard *s)
 {
     unsigned to;
@@ -167,6 +175,7 @@ msec shard_next_deadline(const struct shard *s)
 
 bool shard_turn_end(struct shard *s, msec now)
 {
+    shard_short(s); /* blocks for later are the first to go */
     s->now = now;
     s->woke = false;
     if (s->scratch_cap > SCRATCH_KEEP) {

@@ -114,6 +114,10 @@ const struct config_key config_keys[] = {
      "The longest keep-alive a client may ask for; 0: no limit. Clients of MQTT 5.0 are told to use it."},
     {"limits", "max_session_expiry", VALUE_SECONDS, GLOBAL(limits.max_session_expiry), 0, 49710 * DAY, NULL, "60d",
      NULL, "How long a session outlives its connection at most, those of 3.1 and 3.1.1 too."},
+    {"limits", "max_memory", VALUE_SIZE, GLOBAL(limits.max_memory), 16 * MIB, 1024 * GIB, automatic, "auto",
+     "auto: half of the machine's memory, or of what the control group (a container, a unit) may take",
+     "Memory of all messages, sessions, subscriptions and buffers. From seven eighths of it on no queue grows, and no "
+     "session, subscription or retained message is added; above it nothing is taken at all."},
     {"listener", "address", VALUE_ADDRESS, LISTENER(address), 0, 0, NULL, "::", NULL,
      "A host address; `::` is all addresses, IPv4 and IPv6; `unix:PATH` is a unix socket."},
     {"listener", "port", VALUE_NUMBER, LISTENER(port), 1, 65535, NULL, NULL, "1883; 8883 with TLS",

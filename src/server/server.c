@@ -18,6 +18,7 @@
 #include "control.h"
 #include "listener.h"
 #include "loop.h"
+#include "memory_limit.h"
 #include "persist.h"
 #include "privileges.h"
 #include "reload.h"
@@ -260,6 +261,19 @@ static int init_loops(struct server *s, unsigned n)
     return err == 0 ? 0 : failed(uv_strerror(err));
 }
 
+/* What was restored stays, however much it is. */
+static void set_memory_limit(struct server *s)
+{
+    s->max_memory = s->config->limits.max_memory > 0 ? s->config->limits.max_memory : memory_limit_find("/") / 2;
+    mem_set_limit(s->max_memory);
+    if (mem_short())
+        log_event(LOG_WARN, "limits.memory", LF_INT("in_use", mem_in_use()), LF_INT("max_memory", s->max_memory),
+                  LF_STR("reason",
+                         "what was stored takes nearly all of max_memory: new sessions, subscriptions and "
+                         "retained messages are refused, and queues don't grow"),
+                  LF_STR("hint", "raise max_memory in [limits], or see by 'sotto store show' what takes it"));
+}
+
 /* ---------------------------------------------------------------- run */
 
 static void *loop_main(void *arg)
@@ -304,7 +318,7 @@ static void say_start(const struct server *s)
 {
     log_event(LOG_INFO, "server.start", LF_STR("version", SOTTO_VERSION), LF_INT("pid", getpid()),
               LF_INT("threads", s->loops_n), LF_INT("max_connections", s->max_connections),
-              LF_STR("tls", tls_library()), LF_STR("libuv", uv_version_string()),
+              LF_INT("max_memory", s->max_memory), LF_STR("tls", tls_library()), LF_STR("libuv", uv_version_string()),
               LF_STR("config", s->config->file != NULL ? s->config->file : "built-in"));
     for (size_t i = 0; i < s->listeners_n; i++) {
         const struct listener *l = &s->listeners[i];
@@ -352,6 +366,7 @@ static int serve(struct server *s)
     s->loops_n = 0;
     if (rc != 0 || init_loops(s, n) != 0 || restore(s) != 0)
         return -1;
+    set_memory_limit(s);
     say_start(s);
     return run_loops(s);
 }

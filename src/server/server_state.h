@@ -34,6 +34,7 @@ struct server {
     struct signals signals;  /* heard by loop 0 */
     struct control *control; /* served by loop 0; NULL: there is none */
     uint32_t max_connections, max_handshakes;
+    uint64_t max_memory;            /* bytes of all that is held */
     _Atomic uint32_t connections;   /* accepted and not yet closed, in all loops and between them */
     _Atomic uint32_t handshakes;    /* of TLS, from the whole hello on, in progress */
     _Atomic msec accept_complained; /* when we last said that accept failed */

@@ -243,6 +243,55 @@ static void window_is_kept(void **state)
     stop(b);
 }
 
+#define MEMORY_PAYLOAD 65000
+
+static void send_long(struct peer *p, unsigned i)
+{
+    static const uint8_t head[] = {0x32, 0xf1, 0xfb, 3, 0, 5, 'l', 'a', 'r', 'g', 'e', 0, 0};
+    static uint8_t packet[sizeof head + MEMORY_PAYLOAD];
+    memcpy(packet, head, sizeof head);
+    packet[sizeof head - 2] = (uint8_t)((i + 1) >> 8);
+    packet[sizeof head - 1] = (uint8_t)(i + 1);
+    snprintf((char *)packet + sizeof head, 16, "m%u", i);
+    peer_send_bytes(p, packet, sizeof packet);
+    peer_expect(p, "40 02 %04x", i + 1);
+}
+
+/* The number of the message that comes. */
+static unsigned take_long(struct peer *p)
+{
+    static uint8_t packet[13 + MEMORY_PAYLOAD];
+    peer_read_bytes(p, packet, sizeof packet);
+    assert_int_equal(packet[0] & 0xf6, 0x32);
+    peer_send(p, "40 02 %02x%02x", packet[11], packet[12]);
+    return (unsigned)atoi((char *)packet + 14);
+}
+
+/* 39 MB for one who is away: what 16 MB hold stays, the oldest go; and nobody new comes in until there is room again.
+ */
+static void memory_is_bounded(void **state)
+{
+    (void)state;
+    struct broker *b = start("[limits]\nmax_memory = 16M\nmax_queued_messages = 10000\nmax_queued_bytes = 1G\n");
+    unsigned sent = 600;
+    broker_start(b);
+    struct peer *p = durable_client(b->ports[0], "bounded", false), *publisher = open_client(b, false, "publisher");
+    peer_subscribe(p, 1, "large", 1);
+    peer_disconnect(p);
+    for (unsigned i = 0; i < sent; i++)
+        send_long(publisher, i);
+    p = durable_client(b->ports[0], "bounded", true);
+    unsigned first = take_long(p);
+    assert_true(first > sent - 250 && first < sent - 100);
+    for (unsigned i = first + 1; i < sent; i++)
+        assert_int_equal(take_long(p), i);
+    peer_ping(p);
+    peer_disconnect(open_client(b, false, "other"));
+    peer_disconnect(p);
+    peer_disconnect(publisher);
+    stop(b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -253,6 +302,7 @@ int main(void)
         cmocka_unit_test(running_out_of_descriptors_is_survived),
         cmocka_unit_test(queues_are_bounded),
         cmocka_unit_test(window_is_kept),
+        cmocka_unit_test(memory_is_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -42,6 +42,8 @@ struct pool {
 
 void pool_init(struct pool *p);
 void pool_fini(struct pool *p);
+/* Gives the free blocks back to the system. */
+void pool_trim(struct pool *p);
 /* Bytes of the blocks that are free. */
 size_t pool_kept(const struct pool *p);
 

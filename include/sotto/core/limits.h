@@ -23,5 +23,5 @@ struct limits {
     uint32_t max_user_properties; /* a packet */
     uint32_t max_keepalive;       /* seconds, 0: off */
     uint64_t max_session_expiry;  /* seconds */
-    uint64_t max_memory;          /* bytes, 0: off */
+    uint64_t max_memory;          /* bytes of all that is held; 0: as the machine allows */
 };

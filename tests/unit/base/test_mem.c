@@ -102,6 +102,34 @@ static void blocks_may_be_freed_by_another_thread(void **state)
     assert_true(mem_in_use() <= before + 65536);
 }
 
+static void above_the_bound_only_what_grows_fails(void **state)
+{
+    (void)state;
+    size_t before = mem_in_use();
+    mem_set_limit(before + 8 * 1000 * 1000);
+    char *a = mem_try_alloc(6 * 1000 * 1000);
+    assert_non_null(a);
+    assert_false(mem_short());
+    char *b = mem_try_alloc(1500 * 1000);
+    assert_non_null(b);
+    assert_true(mem_short());
+    char *c = mem_try_alloc(1000 * 1000); /* what passes the bound is had, the next is not */
+    assert_non_null(c);
+    assert_null(mem_try_alloc(1));
+    assert_null(mem_try_realloc(NULL, 1));
+    assert_null(mem_try_realloc(b, 1600 * 1000));
+    b = mem_try_realloc(b, 1000);
+    assert_non_null(b);
+    char *own = mem_alloc(10); /* ours, not a peer's */
+    mem_free(own);
+    mem_free(c);
+    mem_free(b);
+    assert_false(mem_short());
+    mem_set_limit(0);
+    mem_free(a);
+    assert_int_equal(mem_in_use(), before);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -110,6 +138,7 @@ int main(void)
         cmocka_unit_test(the_nth_fallible_call_fails_once),
         cmocka_unit_test(a_copy_ends_in_a_zero_byte),
         cmocka_unit_test(what_is_in_use_is_counted),
+        cmocka_unit_test(above_the_bound_only_what_grows_fails),
         cmocka_unit_test(blocks_may_be_freed_by_another_thread),
     };
     return cmocka_run_group_tests_name("mem", tests, NULL, NULL);

@@ -56,8 +56,8 @@ static const struct {
     {"[broker]\nnonsense = on\nsandbox = on\n" OPEN "proxy_protocol = off\n",
      "c:2: [broker] nonsense: unknown key;\nc:3: [broker] sandbox: unknown key;\n"
      "c:7: [listener.a] proxy_protocol: unknown key;"},
-    {"[limits]\nmax_memory = 1G\nmax_will_delay = 3\n" OPEN,
-     "c:2: [limits] max_memory: unknown key;\nc:3: [limits] max_will_delay: unknown key;"},
+    {"[limits]\nmax_wills = 1G\nmax_will_delay = 3\n" OPEN,
+     "c:2: [limits] max_wills: unknown key;\nc:3: [limits] max_will_delay: unknown key;"},
     {"threads = 1\n" OPEN, "c:1: threads: a key before the first section;"},
     /* Values. */
     {"[broker]\nthreads = 0\n" OPEN,
