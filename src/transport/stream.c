@@ -469,7 +469,8 @@ void transport_close(struct transport *t)
     if (!t->ended || t->broken)
         discard_input(t);
     t->closing = true;
-    uv_close((uv_handle_t *)t->handle, on_closed);
+    if (!t->refused || !farewell_begin(t, on_closed))
+        uv_close((uv_handle_t *)t->handle, on_closed);
 }
 
 bool transport_can_leave(const struct transport *t)

@@ -27,6 +27,7 @@ struct transport {
     bool reading;                  /* the owner wants to read */
     bool wanted;                   /* transport_send said 0: drained is owed */
     bool broken;                   /* nothing can be sent any more */
+    bool refused;                  /* broken by our alert, in the middle of a handshake */
     bool ended;                    /* reported */
     bool closing;
 };
@@ -51,6 +52,12 @@ void stream_fetch(struct transport *t);
 bool stream_peer_left(const struct transport *t);
 void stream_pause(struct transport *t);
 void stream_resume(struct transport *t);
+
+/*
+ * farewell.c. Instead of uv_close on t's handle, whose callback closed is: it comes when the peer has closed too, after
+ * a second at most, and t's TLS state is gone before. False: nobody is there to wait for.
+ */
+bool farewell_begin(struct transport *t, uv_close_cb closed);
 
 /* tls.c. The context's reference is taken. */
 struct tls *tls_new(struct transport *t, struct tls_context *context);
