@@ -228,6 +228,12 @@ void tls_offer(const struct tls *s, char *offered, size_t offered_cap, char *all
     tls_context_describe(s->context, allowed, allowed_cap);
 }
 
+/* What the client gets next it expects without encryption: a full handshake of TLS 1.2 has it to the end. */
+static bool in_the_clear(struct tls *s)
+{
+    return !s->answered || (wolfSSL_GetVersion(s->ssl) == WOLFSSL_TLSV1_2 && !wolfSSL_session_reused(s->ssl));
+}
+
 /* wolfSSL leaves some refusals without a word, and a client that is told nothing has nothing to tell. */
 static void put_alert(struct tls *s)
 {
@@ -235,7 +241,7 @@ static void put_alert(struct tls *s)
     WOLFSSL_ALERT_HISTORY h;
     bool silent = s->ssl == NULL || (wolfSSL_get_alert_history(s->ssl, &h) == WOLFSSL_SUCCESS && h.last_tx.code < 0 &&
                                      h.last_rx.code < 0);
-    if (silent && s->hello != NULL && s->hello->read && !s->answered && !s->established && s->out.bytes == 0)
+    if (silent && s->hello != NULL && s->hello->read && in_the_clear(s) && !s->established && s->out.bytes == 0)
         (void)outq_append(&s->out, s->pool, handshake_failure, sizeof(handshake_failure));
 }
 
