@@ -41,7 +41,7 @@ static uint64_t read_limit(const char *path)
 /* The least of a group's limit and those of the groups that it is in. */
 static uint64_t least_upwards(const char *mount, const char *group, const char *file)
 {
-    char path[2 * PATH_CAP], at[PATH_CAP];
+    char path[2 * PATH_CAP + 32], at[PATH_CAP];
     uint64_t least = UINT64_MAX;
     snprintf(at, sizeof(at), "%s", group);
     for (;;) {
