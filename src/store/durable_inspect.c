@@ -182,6 +182,12 @@ static bool show_totals(struct inspect *x)
             (long long)sqlite3_column_int64(st, 2), sqlite3_column_double(st, 3));
     if (!finish(x, st))
         return false;
+    bool read = first_row(x, "SELECT count(*) FROM queue WHERE session = 0", &st);
+    if (read && sqlite3_column_int64(st, 0) > 0)
+        say(x, "Of those, %lld are on their way from one member of a shared subscription to another.",
+            (long long)sqlite3_column_int64(st, 0));
+    if (!finish(x, st))
+        return false;
     if (first_row(x, "SELECT count(*), total(length(topic) + length(props) + length(payload)) FROM retained", &st))
         say(x, "Retained: %lld messages with %.0f bytes.", (long long)sqlite3_column_int64(st, 0),
             sqlite3_column_double(st, 1));
