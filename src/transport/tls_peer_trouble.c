@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Why a client's certificate or shared key did not let it in. */
+#include "client_hello_private.h"
+#include "tls_pair_private.h"
 #include "tls_peer_private.h"
 
 #include <wolfssl/error-ssl.h>
@@ -7,6 +9,11 @@
 
 #include <stdio.h>
 
+/* wolfSSL asks in TLS 1.2 for the kind of key that its own certificate has, and no other. */
+#define HINT_KIND(kind, option)                                                                                        \
+    "give the client a certificate of a CA of client_ca, for TLS 1.2 with " kind                                       \
+    " key like this listener's own, because some clients (Java, BearSSL) show no other then: "                         \
+    "`sotto cert client DIR NAME" option "`"
 #define HINT_CLOCK "check this machine's clock, then give the client a new certificate"
 
 struct cause {
@@ -45,6 +52,13 @@ static bool with_about(const struct tls_peer *p, const char *begin, const char *
     return true;
 }
 
+static const char *hint_for_nothing(const struct tls_trouble *f)
+{
+    if (f->pair == NULL || f->pair->chain.n == 0 || f->hello->version > 0x0303)
+        return TLS_HINT_CERTIFICATE;
+    return tls_pair_is_rsa(f->pair) ? HINT_KIND("an RSA", " --rsa") : HINT_KIND("an ECDSA", "");
+}
+
 static bool about_certificate(const struct tls_trouble *f, char *why, size_t cap, const char **hint)
 {
     const struct tls_peer *p = f->peer;
@@ -53,7 +67,7 @@ static bool about_certificate(const struct tls_trouble *f, char *why, size_t cap
         return with_about(p, p->fault, "", why, cap);
     }
     if (f->error == NO_PEER_CERT) {
-        *hint = TLS_HINT_CERTIFICATE;
+        *hint = hint_for_nothing(f);
         return with_about(p, "the client showed no certificate, and this listener asks for one", "", why, cap);
     }
     for (size_t i = 0; i < sizeof(causes) / sizeof(causes[0]); i++) {

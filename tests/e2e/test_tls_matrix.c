@@ -300,6 +300,8 @@ static void by_bearssl(struct broker *b, enum kind k, int minor, const struct wa
     program_wait(&p);
     /* 256 and the alert. */
     const char *error = strstr(p.output, "BearSSL's error ");
+    if (w->let_in && !seen.let_in)
+        broker_expect_log(&b[k], k == RSA ? "with an RSA key like this listener's" : "with an ECDSA key like this");
     check_device("BearSSL", k, &seen, &p, k == RSA ? "suite c02f" : "suite c02b",
                  error != NULL && atoi(error + strlen("BearSSL's error ")) > 256);
 }
