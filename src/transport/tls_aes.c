@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/*
- * Whose AES-GCM is used: wolfSSL's own, or a device's that was registered with it (tls_aes_nettle.c; tls_aes_none.c in
- * builds where there is nothing to gain). The quicker one, measured at the start.
- */
+/* How quick AES-GCM is: measured at the start, since it is a matter of the build and the processor together. */
 #include "tls_aes_private.h"
 
 #include <uv.h>
@@ -10,14 +7,6 @@
 #include <wolfssl/wolfcrypt/aes.h>
 
 #include "sotto/base/mem.h"
-
-/* Set before threads start, constant from then on. */
-static int device = INVALID_DEVID;
-
-int tls_aes_device(void)
-{
-    return device;
-}
 
 uint64_t tls_aes_time(int id, uint8_t *room)
 {
@@ -38,24 +27,4 @@ uint64_t tls_aes_time(int id, uint8_t *room)
     }
     mem_free(aes);
     return best;
-}
-
-void tls_aes_init(void)
-{
-    int other = tls_aes_other_register();
-    if (other == INVALID_DEVID)
-        return;
-    uint8_t *room = mem_alloc((size_t)2 * TLS_AES_SAMPLE);
-    if (tls_aes_time(other, room) < tls_aes_time(INVALID_DEVID, room))
-        device = other;
-    else
-        tls_aes_other_unregister();
-    mem_free(room);
-}
-
-void tls_aes_fini(void)
-{
-    if (device != INVALID_DEVID)
-        tls_aes_other_unregister();
-    device = INVALID_DEVID;
 }

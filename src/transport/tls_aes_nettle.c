@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * The wolfSSL of distributions is built without assembly, and its AES-GCM runs at a fifteenth of what the processor can
- * do (AES instructions, carry-less multiplication). wolfCrypt lets a "device" take over single algorithms; here it is
- * nettle, which picks the instructions at run time. Keys stay in wolfSSL's objects: each record is sealed or opened
- * with a key schedule made on the stack and wiped behind it, 0.1 us that a record earns back from its first bytes.
+ * do (AES instructions, carry-less multiplication). nettle picks the instructions at run time. Keys stay in wolfSSL's
+ * objects: each record is sealed or opened with a key schedule made on the stack and wiped behind it, 0.1 us that a
+ * record earns back from its first bytes.
  *
- * All else that wolfSSL offers a device (signatures, hashes, random) is declined and stays with wolfCrypt. A wolfSSL
- * with assembly of its own is quicker than this: with it the build takes tls_aes_none.c, and needs no nettle.
+ * A wolfSSL with assembly of its own is quicker than this: with it the build takes tls_aes_none.c, and needs no nettle.
  */
 #include "tls_aes_private.h"
 
@@ -18,7 +17,6 @@
 
 #include "sotto/base/bytes.h"
 
-#define DEVICE 0x736f74 /* any number that is ours */
 #define TEXT_OF(x) #x
 #define DOTTED(major, minor) TEXT_OF(major) "." TEXT_OF(minor)
 
@@ -113,23 +111,14 @@ static int unseal(wc_CryptoInfo *info)
     return AES_GCM_AUTH_E;
 }
 
-static int on_device(int id, wc_CryptoInfo *info, void *ctx)
+bool tls_aes_has_other(void)
 {
-    (void)id;
-    (void)ctx;
-    if (info->algo_type != WC_ALGO_TYPE_CIPHER || info->cipher.type != WC_CIPHER_AES_GCM)
-        return CRYPTOCB_UNAVAILABLE;
+    return true;
+}
+
+int tls_aes_other(struct wc_CryptoInfo *info)
+{
     return info->cipher.enc ? seal(info) : unseal(info);
-}
-
-int tls_aes_other_register(void)
-{
-    return wc_CryptoCb_RegisterDevice(DEVICE, on_device, NULL) == 0 ? DEVICE : INVALID_DEVID;
-}
-
-void tls_aes_other_unregister(void)
-{
-    wc_CryptoCb_UnRegisterDevice(DEVICE);
 }
 
 const char *tls_aes_other_name(void)

@@ -2,13 +2,15 @@
 /* This wolfSSL has assembly for AES, or takes no devices: its own it is. */
 #include "tls_aes_private.h"
 
-int tls_aes_other_register(void)
+bool tls_aes_has_other(void)
 {
-    return INVALID_DEVID;
+    return false;
 }
 
-void tls_aes_other_unregister(void)
+int tls_aes_other(struct wc_CryptoInfo *info)
 {
+    (void)info;
+    return -1; /* nobody asks */
 }
 
 const char *tls_aes_other_name(void)

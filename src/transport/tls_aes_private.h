@@ -4,16 +4,12 @@
 
 #include "tls_private.h"
 
-/* Once, after wolfSSL_Init: registers it where wolfSSL can use it and it is quicker. */
-void tls_aes_init(void);
-void tls_aes_fini(void);
-/* For wolfSSL_CTX_SetDevId and wc_AesInit: INVALID_DEVID when wolfSSL's own is as good. */
-int tls_aes_device(void);
+struct wc_CryptoInfo;
 
-/* What else there is in this build (tls_aes_nettle.c or tls_aes_none.c): a device known to wolfSSL, or INVALID_DEVID.
- */
-int tls_aes_other_register(void);
-void tls_aes_other_unregister(void);
+/* What there is besides wolfSSL's own in this build (tls_aes_nettle.c or tls_aes_none.c). */
+bool tls_aes_has_other(void);
+/* Seals or opens one record for a device of wolfCrypt's. Only where there is another. */
+int tls_aes_other(struct wc_CryptoInfo *info);
 /* "nettle 3.8" */
 const char *tls_aes_other_name(void);
 

@@ -19,7 +19,7 @@
 #include <wolfssl/wolfcrypt/sha256.h>
 
 #include "sotto/base/mem.h"
-#include "tls_aes_private.h"
+#include "tls_device_private.h"
 #include "tls_auth_private.h"
 #include "tls_keylog_private.h"
 #include "tls_pair_private.h"
@@ -51,13 +51,13 @@ int tls_init(void)
 {
     if (wolfSSL_Init() != WOLFSSL_SUCCESS)
         return -1;
-    tls_aes_init();
+    tls_device_init();
     return 0;
 }
 
 void tls_fini(void)
 {
-    tls_aes_fini();
+    tls_device_fini();
     wolfSSL_Cleanup();
 }
 
@@ -204,8 +204,8 @@ static bool make_native(WOLFSSL_CTX **native, const struct tls_settings *s, stru
         snprintf(wrong->text, wrong->cap, "wolfSSL can't make a context: there is no memory");
         return false;
     }
-    if (tls_aes_device() != INVALID_DEVID)
-        wolfSSL_CTX_SetDevId(*native, tls_aes_device());
+    if (tls_device_for_records() != INVALID_DEVID)
+        wolfSSL_CTX_SetDevId(*native, tls_device_for_records());
     if (s->min_version != s->max_version && wolfSSL_CTX_SetMinVersion(*native, WOLFSSL_TLSV1_2) != WOLFSSL_SUCCESS) {
         snprintf(wrong->text, wrong->cap, "this build of wolfSSL has no TLS 1.2");
         return false;
@@ -276,6 +276,8 @@ static bool make_pair(struct tls_context *c, size_t i, const struct tls_settings
         return true;
     if (!tls_pair_load(p, &s->pairs[i], wrong))
         return false;
+    if (tls_pair_is_rsa(p) && tls_pair_leaf(p)->key.bits == 2048 && tls_device_for_rsa() != INVALID_DEVID)
+        wolfSSL_CTX_SetDevId(p->native, tls_device_for_rsa());
     p->kin = tls_pair_is_kin(p, &c->pairs.v[0]);
     return true;
 }

@@ -9,7 +9,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "rsa2048_private.h"
 #include "tls_aes_private.h"
+#include "tls_device_private.h"
 
 /* "5.7.2-0.1+deb13u2": which source the build made; the distribution's library has no such name. */
 #ifndef SOTTO_WOLFSSL_SOURCE
@@ -155,10 +157,12 @@ void tls_features_list(bool have, char *out, size_t cap)
 
 const char *tls_library(void)
 {
-    static char text[160]; /* the same text each time */
-    bool other = tls_aes_device() != INVALID_DEVID, named = SOTTO_WOLFSSL_SOURCE[0] != '\0';
-    snprintf(text, sizeof(text), "wolfSSL %s (%s, %s%s%s%s%s)", LIBWOLFSSL_VERSION_STRING, BUILD,
+    static char text[192]; /* the same text each time */
+    bool other = tls_device_for_records() != INVALID_DEVID, named = SOTTO_WOLFSSL_SOURCE[0] != '\0';
+    bool rsa = tls_device_for_rsa() != INVALID_DEVID && rsa2048_able();
+    snprintf(text, sizeof(text), "wolfSSL %s (%s, %s%s%s%s%s%s)", LIBWOLFSSL_VERSION_STRING, BUILD,
              HAS_ASSEMBLY ? "with assembly" : "no assembly", other ? "; AES-GCM by " : "",
-             other ? tls_aes_other_name() : "", named ? "; source " : "", SOTTO_WOLFSSL_SOURCE);
+             other ? tls_aes_other_name() : "", rsa ? "; RSA-2048 by AVX-512 IFMA" : "", named ? "; source " : "",
+             SOTTO_WOLFSSL_SOURCE);
     return text;
 }
