@@ -355,6 +355,20 @@ static bool lacks_key(const struct tls *s)
            tls_context_max_version(s->context) == TLS_1_3;
 }
 
+/* Would wolfSSL agree on a suite and then have no group to go with it? It notices only after its ServerHello (TLS 1.2),
+ * or asks for a group that was not offered (1.3). A key that both share may do without. */
+static bool has_no_group(const struct tls *s)
+{
+    const struct client_hello *h = s->hello;
+    const struct tls_auth *auth = tls_context_auth(s->context);
+    bool tls13 = h->tls13 && tls_context_max_version(s->context) == TLS_1_3;
+    bool tls12 = h->tls12 && tls_context_min_version(s->context) == TLS_1_2;
+    unsigned suites = tls13 ? OFFER_TLS13 : tls12 ? OFFER_ECDHE_RSA_AEAD | OFFER_ECDHE_ECDSA_AEAD : 0;
+    if (!h->read || (h->offers & suites) == 0 || !tls_choose_no_group(h))
+        return false;
+    return auth == NULL || auth->keys == NULL || (!h->psk && (h->offers & OFFER_PSK) == 0);
+}
+
 /* Reads the hello and makes wolfSSL's object, once the hello is there as a whole or is seen to be none. */
 static bool begin(struct transport *t)
 {
@@ -373,8 +387,8 @@ static bool begin(struct transport *t)
         tell_trouble(t, 0, NULL);
         return false;
     }
-    if (lacks_key(s)) {
-        fail(t, NO_CERT_ERROR);
+    if (lacks_key(s) || has_no_group(s)) {
+        fail(t, lacks_key(s) ? NO_CERT_ERROR : MATCH_SUITE_ERROR);
         return false;
     }
     if (make_object(s))

@@ -10,6 +10,8 @@
  */
 #include "tls_pair_private.h"
 
+#include "sotto/transport/tls_features.h"
+
 enum score {
     SCORE_ECDSA = 1,
     SCORE_FITS = 2,
@@ -18,6 +20,18 @@ enum score {
     SCORE_USABLE = 16,
     SCORE_NAME = 32, /* times 1 or 2 */
 };
+
+bool tls_choose_no_group(const struct client_hello *h)
+{
+    static const uint16_t ours[] = {0x0017, 0x001d, 0x0018}; /* P-256, X25519, P-384: see tls_context.c */
+    for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++) {
+        if (client_hello_has(h->groups, h->groups_n, ours[i]))
+            return false;
+    }
+    if (tls_has(TLS_FEATURE_ML_KEM) && client_hello_has(h->groups, h->groups_n, 0x11ec))
+        return false;
+    return h->has_groups && h->groups_n == h->groups_all;
+}
 
 static bool signs_one_of(const struct client_hello *h, const uint16_t *v, size_t n)
 {

@@ -45,6 +45,9 @@ void tls_pair_names(const struct tls_pair *p, char *out, size_t cap);
 
 /* ---- tls_choose.c ---- */
 
+/* Does the client name the groups (elliptic curves) that it takes, and is none of them ours? */
+bool tls_choose_no_group(const struct client_hello *h);
+
 /* Which pair fits this client best; h NULL or unread: the first. */
 const struct tls_pair *tls_choose(const struct tls_pairs *pairs, const struct client_hello *h,
                                   enum tls_version max_version, uint16_t suites);

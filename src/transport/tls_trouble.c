@@ -14,7 +14,6 @@
 #include <string.h>
 
 #define HINT_PLAIN "turn TLS on in the client, or let it use the port without TLS (usually 1883)"
-#define ALERT_ILLEGAL_PARAMETER 47
 
 static const char PLAIN_MQTT[] = "plain MQTT", PLAIN_HTTP[] = "plain HTTP", PROXY[] = "the PROXY protocol",
                   SSL2[] = "an SSL 2.0 hello";
@@ -226,10 +225,6 @@ static const char *too_late(const struct tls_trouble *f, char *why, size_t cap)
 static const char *by_alert(const struct tls_trouble *f, char *why, size_t cap)
 {
     const struct alert *a = find_alert(f->alert_received);
-    /* wolfSSL asks for a group that was not offered, and the client says that this is wrong. */
-    const char *hint = f->alert_received == ALERT_ILLEGAL_PARAMETER ? tls_trouble_no_group(f, why, cap) : NULL;
-    if (hint != NULL)
-        return hint;
     snprintf(why, cap, "the client sent the TLS alert \"%s\" (%d)%s", tls_alert_in_words(f->alert_received),
              f->alert_received, f->established ? " after the TLS handshake, before its CONNECT" : "");
     return a != NULL ? a->hint : NULL;

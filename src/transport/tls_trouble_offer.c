@@ -78,15 +78,9 @@ static const char *about_keys(const struct tls_trouble *f, char *why, size_t cap
     return "give the client ca.crt instead of a key";
 }
 
-const char *tls_trouble_no_group(const struct tls_trouble *f, char *why, size_t cap)
+static const char *no_group(const struct tls_trouble *f, char *why, size_t cap)
 {
-    const struct client_hello *h = f->hello;
-    static const uint16_t ours[] = {0x0017, 0x001d, 0x0018, 0x11ec};
-    for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++) {
-        if (client_hello_has(h->groups, h->groups_n, ours[i]))
-            return NULL;
-    }
-    if (!h->has_groups)
+    if (!tls_choose_no_group(f->hello))
         return NULL;
     snprintf(why, cap, "the client and this listener have no group (elliptic curve) in common");
     return "switch P-256, X25519 or P-384 on in the client";
@@ -100,7 +94,7 @@ static const char *about_parts(const struct tls_trouble *f, char *why, size_t ca
         snprintf(why, cap, "the client offers old cipher suites only (static RSA, CBC or the like)");
         return HINT_OLD;
     }
-    const char *hint = tls_trouble_no_group(f, why, cap);
+    const char *hint = no_group(f, why, cap);
     if (hint != NULL)
         return hint;
     if (!(rsa && takes(f, true)) && !(ec && takes(f, false))) {

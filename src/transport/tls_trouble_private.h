@@ -12,8 +12,6 @@ extern const char tls_hint_refused[];
 /* ---- tls_trouble_offer.c: what was offered has nothing in common with what there is ---- */
 
 const char *tls_trouble_too_old(const struct tls_trouble *f, char *why, size_t cap);
-/* NULL: there is one. */
-const char *tls_trouble_no_group(const struct tls_trouble *f, char *why, size_t cap);
 const char *tls_trouble_nothing_in_common(const struct tls_trouble *f, char *why, size_t cap);
 
 /* ---- tls_trouble_refused.c: the client did not like our certificate ---- */

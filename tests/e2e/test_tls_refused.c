@@ -234,6 +234,29 @@ static void weak_groups_and_signatures(void **state)
     }
 }
 
+/* With one that is good beside them each would be agreed on, see above. wolfSSL by itself sends a ServerHello first. */
+static void groups_that_no_listener_has(void **state)
+{
+    static const char *const groups[] = {"0019", "001e", "0019001e", "01000101", "001a001b001c", "0a0a0019"};
+    static const char *const versions[] = {NULL, "0304", "03040303", "0303"};
+    for (int i = 0; i < LISTENERS * 6 * 4; i++) {
+        const char *version = versions[i / 6 % 4];
+        struct hello h = {"a group that is not ours", .suites = GOOD_SUITES GOOD_SUITES_1_3, .groups = groups[i % 6],
+                          .versions = version};
+        uint8_t more[6];
+        struct peer *p = sends_hello(*state, i / 24, &h);
+        unsigned first = answer(p, more, sizeof more);
+        /* Version, length, level and description: fatal, handshake_failure. */
+        if (first != ALERT || memcmp(more, "\x03\x03\x00\x02\x02\x28", 6) != 0)
+            fail_msg("groups %s in %s at listener %d: %u, %u", h.groups, version, i / 24, first, more[5]);
+        peer_expect_close(p);
+        peer_close(p);
+    }
+    const struct hello beside = {"P-384 beside them", .suites = GOOD_SUITES, .groups = "0019001e0018"};
+    for (int port = 0; port < LISTENERS; port++)
+        expect_agreement(*state, port, &beside);
+}
+
 static void compression(void **state)
 {
     static const struct hello only = {"compression only", .suites = GOOD_SUITES, .compression = "01"};
@@ -281,9 +304,13 @@ static void renegotiation(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(old_versions), cmocka_unit_test(ssl_2),
-        cmocka_unit_test(weak_suites),  cmocka_unit_test(weak_groups_and_signatures),
-        cmocka_unit_test(compression),  cmocka_unit_test(renegotiation),
+        cmocka_unit_test(old_versions),
+        cmocka_unit_test(ssl_2),
+        cmocka_unit_test(weak_suites),
+        cmocka_unit_test(weak_groups_and_signatures),
+        cmocka_unit_test(groups_that_no_listener_has),
+        cmocka_unit_test(compression),
+        cmocka_unit_test(renegotiation),
     };
     return cmocka_run_group_tests(tests, setup, broker_teardown);
 }

@@ -157,6 +157,9 @@ static void no_common_group(void **state)
 {
     openssl(*state, 1, "127.0.0.1", "-tls1_3 -groups X448");
     FAILED(*state, "no group (elliptic curve) in common", "switch P-256", "groups X448;");
+    openssl(*state, 1, "127.0.0.3", "-tls1_2 -groups P-521");
+    LINE(*state, "tls.failed peer=127.0.0.3:", "no group (elliptic curve) in common", "switch P-256",
+         "offered=\"TLS 1.2", "groups P-521;");
 }
 
 static void no_common_signature(void **state)
