@@ -8,6 +8,7 @@
 #include "doctor_private.h"
 
 #define TASMOTA_FRAGMENT 1024
+#define TASMOTA_BITS 2048
 #define RECORD_EXTRA 64
 
 static const char *client_certificate(const struct doctor *d)
@@ -49,6 +50,12 @@ static void judge_tasmota(struct doctor *d)
         x509_hex(bytes_of(digest, X509_SHA1), ' ', text, sizeof(text));
         if (d->refuses_3_1_1)
             connects_unless_refused(d, "Tasmota", "MQT: Connect failed ..., rc 1", "");
+        else if (probe_chain(p)->v[0].key.bits > TASMOTA_BITS)
+            doctor_say(
+                d, DOCTOR_WARN, "Tasmota",
+                "on an ESP8266: the connection breaks off or takes half a minute, RSA-%u is too much for it; use "
+                "RSA-2048",
+                probe_chain(p)->v[0].key.bits);
         else if (d->wants_certificate)
             doctor_say(d, DOCTOR_WARN, "Tasmota",
                        "it has no client certificate (but in builds of its own for AWS), which the server wants");
@@ -146,7 +153,7 @@ static void judge_mqtt_fx(struct doctor *d)
 
 void doctor_clients(struct doctor *d)
 {
-    if (d->sent.n == 0)
+    if (d->sent.n == 0 || d->is_web)
         return;
     judge_tasmota(d);
     judge_esp32(d);

@@ -132,6 +132,18 @@ static void try_v5(struct doctor *d, bool tls)
     probe_close(p);
 }
 
+/* Has it an answer to a browser? */
+static bool is_web_server(const struct doctor *d)
+{
+    enum probe_end end;
+    uint8_t first[5];
+    struct probe *p = doctor_connect(d, &(struct probe_offer){.min = TLS_1_2, .max = TLS_1_3}, &end);
+    bool web = end == PROBE_FINE && probe_send(p, bytes_str("GET / HTTP/1.0\r\n\r\n")) == PROBE_FINE &&
+               probe_receive(p, first, sizeof(first)) == PROBE_FINE && memcmp(first, "HTTP/", sizeof(first)) == 0;
+    probe_close(p);
+    return web;
+}
+
 /* ---- the two ways there ---- */
 
 void doctor_mqtt(struct doctor *d)
@@ -145,25 +157,26 @@ void doctor_mqtt(struct doctor *d)
         end = doctor_greet(p, MQTT_3_1_1, &code);
     int alert = p != NULL ? probe_alert(p) : -1;
     bool answered = end == PROBE_FINE;
+    bool refused = alert == ALERT_CERTIFICATE_REQUIRED || (!shaken && doctor_answered(p, end));
     doctor_reason(p, end, why, sizeof(why));
+    probe_close(p); /* simple servers have one connection at a time */
     if (answered) {
         judge_connack(d, code);
-    } else if (alert == ALERT_CERTIFICATE_REQUIRED || (!shaken && doctor_answered(p, end))) {
+        try_v5(d, true);
+    } else if (refused) {
         d->wants_certificate = true;
         doctor_say(
             d, DOCTOR_WARN, "MQTT",
             "not reached: %s, so it seems to want a client certificate, and the doctor has none; make one with `sotto "
             "cert client DIR NAME`",
             why);
-    } else {
+    } else if ((d->is_web = is_web_server(d))) {
         doctor_say(
             d, DOCTOR_FAIL, "MQTT",
-            "no answer to CONNECT: %s; is it an MQTT broker (a web server, or MQTT over WebSocket, has another port)?",
-            why);
+            "a web server, which knows no MQTT: name the broker's port (8883); MQTT over WebSocket is for browsers");
+    } else {
+        doctor_say(d, DOCTOR_FAIL, "MQTT", "no answer to CONNECT: %s; is it an MQTT broker? Then look at its log", why);
     }
-    probe_close(p);
-    if (answered)
-        try_v5(d, true);
 }
 
 bool doctor_plain(struct doctor *d)

@@ -26,6 +26,7 @@ struct doctor {
     bool accepts[TLS_1_3 + 1];
     bool has_rsa, has_ecdsa; /* a certificate of that kind for clients that know only that one (TLS 1.2) */
     bool wants_certificate;
+    bool is_web;        /* it speaks HTTP */
     bool refuses_3_1_1; /* MQTT: CONNACK 1 */
     bool complete;      /* the chain leads to what is trusted */
     bool spans;         /* handshake messages go on in another record */

@@ -8,6 +8,7 @@
 #include <wolfssl/wolfcrypt/error-crypt.h>
 
 #include <stdio.h>
+#include <time.h>
 
 /* wolfSSL asks in TLS 1.2 for the kind of key that its own certificate has, and no other. */
 #define HINT_KIND(kind, option)                                                                                        \
@@ -59,6 +60,24 @@ static const char *hint_for_nothing(const struct tls_trouble *f)
     return tls_pair_is_rsa(f->pair) ? HINT_KIND("an RSA", " --rsa") : HINT_KIND("an ECDSA", "");
 }
 
+/* True: the reason is that nobody knows any more who is revoked. */
+static bool about_old_list(const struct tls_trouble *f, char *why, size_t cap, const char **hint)
+{
+    const struct tls_auth *auth = f->peer->auth;
+    char day[16];
+    struct tm tm;
+    bool missing = f->error == CRL_MISSING || f->error == CRL_CERT_DATE_ERR;
+    if (!missing || auth->crl_file == NULL || auth->crl_until >= time(NULL))
+        return false;
+    gmtime_r(&auth->crl_until, &tm);
+    strftime(day, sizeof(day), "%Y-%m-%d", &tm);
+    snprintf(why, cap,
+             "the revocation list of %s has ended on %s, so nobody knows whether the client's certificate is revoked",
+             auth->crl_name, day);
+    *hint = "put the CA's next list into the file of crl (`sotto cert revoke` makes one); the broker takes it at once";
+    return true;
+}
+
 static bool about_certificate(const struct tls_trouble *f, char *why, size_t cap, const char **hint)
 {
     const struct tls_peer *p = f->peer;
@@ -70,6 +89,8 @@ static bool about_certificate(const struct tls_trouble *f, char *why, size_t cap
         *hint = hint_for_nothing(f);
         return with_about(p, "the client showed no certificate, and this listener asks for one", "", why, cap);
     }
+    if (about_old_list(f, why, cap, hint))
+        return true;
     for (size_t i = 0; i < sizeof(causes) / sizeof(causes[0]); i++) {
         if (causes[i].error != f->error)
             continue;

@@ -181,6 +181,20 @@ static void old_versions_are_warned_of(void **state)
     program_fini(&p);
 }
 
+/* TLS is well there, so only what answers tells it from a broker. */
+static void a_web_server_is_no_broker(void **state)
+{
+    struct broker *b = *state;
+    struct program p;
+    char command[512];
+    start_server(b, &p, "-cert server.crt -key server.key -www");
+    doctor(b, 1, "127.0.0.1", FOREIGN, "certs/ca.crt", ARGV("fail  MQTT         a web server"));
+    snprintf(command, sizeof command, "! '%s' doctor 127.0.0.1:%u --cafile certs/ca.crt > web; ! grep Tasmota web",
+             sotto_bin(), b->ports[FOREIGN]);
+    shell(b, command);
+    program_fini(&p);
+}
+
 static void what_does_not_answer_fails(void **state)
 {
     struct broker *b = *state;
@@ -217,6 +231,7 @@ static void wrong_certificates_are_named(void **state)
     doctor(b, 1, "localhost", FOREIGN, "certs/ca.crt",
            ARGV("fail  dates        \"localhost\" expired on 2021-01-01",
                 "fail  name         localhost stands only in the", "warn  key          RSA with 3072 bits",
+                "warn  Tasmota      on an ESP8266", "RSA-3072 is too much for it",
                 "warn  root         the root is sent", "warn  Node-RED     \"certificate has expired\"",
                 "warn  MQTT.fx      \"CertificateExpired"));
     program_fini(&p);
@@ -383,6 +398,7 @@ int main(void)
         cmocka_unit_test(plain_mqtt_is_told_from_tls),
         cmocka_unit_test(mqtt_5_alone_is_too_new_for_many),
         cmocka_unit_test(old_versions_are_warned_of),
+        cmocka_unit_test(a_web_server_is_no_broker),
         cmocka_unit_test(what_does_not_answer_fails),
         cmocka_unit_test(wrong_certificates_are_named),
         cmocka_unit_test(names_that_do_not_fit_are_named),

@@ -488,7 +488,7 @@ static void a_list_that_ends_closes_the_door(void **state)
     while (seconds_now() < ended)
         pause_ms(100);
     assert_int_equal(visit(&v), TLS_REFUSED);
-    broker_expect_log(&b, "revocation list");
+    broker_expect_log(&b, "has ended on");
     broker_stop(&b);
     /* Nor does a broker start with it. */
     struct program p;
