@@ -318,7 +318,9 @@ static void log_handshake(const struct connection *c, const char *why, const cha
         f[n++] = LF_STR("offered", offered);
         f[n++] = LF_STR("allowed", allowed);
     }
-    log_event_fields(LOG_WARN, "tls.failed", f, n);
+    /* Nothing came, so nothing is wrong with it: a look whether the port is open. */
+    bool empty = hint == NULL && offered[0] == '\0';
+    log_event_fields(empty ? LOG_INFO : LOG_WARN, "tls.failed", f, n);
 }
 
 /* connect_timeout ended it before it was one. */

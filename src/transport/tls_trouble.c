@@ -157,7 +157,8 @@ static const char *closed_early(const struct tls_trouble *f, char *why, size_t c
     }
     snprintf(why, cap, f->hello->read ? "%s before its TLS hello was answered" : "%s in the middle of its TLS hello",
              how);
-    return NULL;
+    return f->hello->read ? "the client gave up, perhaps because the broker was busy: let it wait longer"
+                          : "check which program uses this port, and what lies between it and the broker";
 }
 
 static const char *by_error(const struct tls_trouble *f, char *why, size_t cap)
