@@ -345,8 +345,13 @@ static int open_way(struct durable_db *db, const char *path, const char *vfs, en
  */
 bool durable_db_room(const char *path)
 {
+    return durable_db_free(path) >= ROOM;
+}
+
+uint64_t durable_db_free(const char *path)
+{
     struct statvfs f;
-    return statvfs(path, &f) != 0 || (uint64_t)f.f_bavail * f.f_frsize >= ROOM;
+    return statvfs(path, &f) == 0 ? (uint64_t)f.f_bavail * f.f_frsize : UINT64_MAX;
 }
 
 static bool lacks_room(const struct durable_db *db, int rc)

@@ -98,6 +98,8 @@ struct durable_made {
 int durable_db_whose(struct durable_db *db, const char *path, struct durable_made *made, char *err, size_t cap);
 /* Has the disk room for others to read along? See durable_db.c. */
 bool durable_db_room(const char *path);
+/* Bytes that are free there; UINT64_MAX: nobody knows. */
+uint64_t durable_db_free(const char *path);
 /* Looks the whole file over. SQLITE_OK, SQLITE_CORRUPT, or another error; a line in err. */
 int durable_db_verify(struct durable_db *db, char *err, size_t cap);
 /* What a check of SQLite's has found, in one line, without the heading. */
@@ -277,6 +279,8 @@ struct durable {
     msec retry_at, failing_since, told_failing; /* failing_since MSEC_NEVER: all is well */
     msec retry_after;                           /* the next pause */
     msec stamped, chores_at, told_checkpoint;
+    msec salvage_at;       /* one that failed is tried again then, */
+    uint64_t salvage_room; /* or with so much room */
     bool ended_left;
 };
 

@@ -209,7 +209,13 @@ static int make_new(const char *path, const char *to, const char *vfs, enum dura
     durable_replace_forget(path);
     int rc = durable_db_open(&fresh, begun, vfs, durability, err, cap);
     if (rc == SQLITE_OK) {
-        rc = copy_all(&fresh, path, to, vfs, s);
+        /* Nothing is lost with it, and it is synced as a whole: so it needs its own room only, not that of a log, too.
+         */
+        rc = durable_db_exec(&fresh, "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF");
+        if (rc == SQLITE_OK)
+            rc = copy_all(&fresh, path, to, vfs, s);
+        if (rc == SQLITE_OK)
+            rc = durable_db_exec(&fresh, "PRAGMA journal_mode = WAL");
         if (rc != SQLITE_OK) {
             durable_db_why(&fresh, rc, why, sizeof(why));
             snprintf(err, cap, "%s is damaged, and can't be salvaged: %s", path, why);

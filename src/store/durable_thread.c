@@ -25,7 +25,8 @@
 #define RETRY_MOST 1000
 #define TELL_EVERY 60000
 #define STOP_TRIES 5
-#define VACUUM_FROM 2048 /* free pages, 8 MiB */
+#define SALVAGE_MORE 1048576 /* bytes of room, beside what was not enough */
+#define VACUUM_FROM 2048     /* free pages, 8 MiB */
 
 /* ---------------------------------------------------------------- failures */
 
@@ -112,25 +113,42 @@ static int open_again(struct durable *d, char *why, size_t cap)
     return rc;
 }
 
+/* It is damaged, and closed. A salvage that had no room isn't tried again and again: it copies all that there is. */
+static int mend(struct durable *d, char *why, size_t cap)
+{
+    uint64_t room = durable_db_free(d->path);
+    msec now = d->c.now();
+    if (now < d->salvage_at && room < d->salvage_room)
+        return SQLITE_CORRUPT;
+    int rc = durable_salvage(&d->db, d->c.dir, d->c.vfs, d->c.durability, d->c.wall(), why, why, cap);
+    d->salvage_at = rc == SQLITE_OK ? 0 : now + TELL_EVERY;
+    d->salvage_room = room + SALVAGE_MORE;
+    durable_db_settle_in(&d->db);
+    return rc;
+}
+
 /* SQLITE_OK, or what went wrong, in words too. Damage is met by salvage, and one more attempt. */
 static int write_batch(struct durable *d, struct list *entries, struct list *values, char *why, size_t cap)
 {
     if (d->db.cramped && durable_db_room(d->path))
         durable_db_close(&d->db, true);
     int rc = d->db.c == NULL ? open_again(d, why, cap) : SQLITE_OK;
-    for (int i = 0; i < 2 && d->db.c != NULL; i++) {
-        rc = write_transaction(d, entries, values);
+    for (int i = 0;; i++) {
+        if (d->db.c != NULL)
+            rc = write_transaction(d, entries, values);
         if (rc == SQLITE_OK)
             return rc;
-        durable_db_why(&d->db, rc, why, cap);
-        durable_db_run(&d->db, SQL_ROLLBACK);
-        if (!durable_db_damaged(rc))
+        if (d->db.c != NULL) {
+            durable_db_why(&d->db, rc, why, cap);
+            durable_db_run(&d->db, SQL_ROLLBACK);
+        }
+        if (!durable_db_damaged(rc) || i > 0)
             return rc;
         durable_db_close(&d->db, true);
-        rc = durable_salvage(&d->db, d->c.dir, d->c.vfs, d->c.durability, d->c.wall(), why, why, cap);
-        durable_db_settle_in(&d->db);
+        rc = mend(d, why, cap);
+        if (rc != SQLITE_OK)
+            return rc;
     }
-    return rc;
 }
 
 /* ---------------------------------------------------------------- answers */

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "disk/shim_vfs.h"
 #include "durable_harness.h"
 #include "sotto/base/log.h"
 
@@ -252,6 +253,44 @@ static void damage_that_is_met_later(void **state)
     assert_int_equal(count(h->dump, "t::last"), 1);
 }
 
+static void settle_refused(struct harness *h, uint64_t number)
+{
+    settle(h);
+    assert_true(h->told[0].failed_upto >= number);
+}
+
+/* The damaged one stays where it is until there is room, and then nothing of it is missing that can be read. */
+static void damage_that_is_met_without_room(void **state)
+{
+    struct harness *h = *state;
+    shim_reset();
+    h->c.vfs = SHIM_VFS;
+    off_t at = a_page_of(h, "retained");
+    clock_set(INT64_C(1700000000000), 5000);
+    assert_true(harness_open(h));
+    overwrite(h, at, PAGE);
+    shim_full(true);
+    for (unsigned i = 0; i < RETAINED; i++) {
+        char topic[32];
+        snprintf(topic, sizeof(topic), "r/%06u", i);
+        put_retained(h, 0, topic, "", 1);
+    }
+    settle_refused(h, put_row(h, 0, 1, 1000, 0, "refused"));
+    assert_int_equal(damaged_files(h), 0);
+    assert_int_equal(files_like(h, "sotto.db.salvage"), 0);
+    clock_set(INT64_C(1700000000000), 500000); /* no more room, but time has passed */
+    settle_refused(h, put_row(h, 0, 1, 1001, 0, "refused"));
+    shim_full(false);
+    clock_set(INT64_C(1700000000000), 1000000);
+    put_row(h, 0, 1, 1002, 0, "at last");
+    settle(h);
+    harness_restart(h);
+    assert_int_equal(damaged_files(h), 1);
+    assert_int_equal(count(h->dump, "session c"), SESSIONS);
+    assert_int_equal(count(h->dump, "  row "), SESSIONS * ROWS + 1);
+    assert_int_equal(count(h->dump, "retained r/"), 0);
+}
+
 static void put_line(void *ctx, const char *line)
 {
     transcript_add(ctx, "%s\n", line);
@@ -313,6 +352,7 @@ int main(void)
         T(an_empty_file_is_a_new_one),
         T(a_table_that_is_missing),
         T(damage_that_is_met_later),
+        T(damage_that_is_met_without_room),
         T(check_finds_it),
         T(check_of_a_file_that_is_new),
         T(check_refuses_a_later_schema),
