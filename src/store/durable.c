@@ -199,6 +199,7 @@ void durable_close(struct durable *d)
     pthread_mutex_destroy(&d->lock);
     durable_unlock(d->lock_fd);
     mem_free(d->shards);
+    mem_free(d->unrefs.v);
     mem_free(d->path);
     mem_free(d);
 }

@@ -70,13 +70,14 @@ static const char *const statements[SQL_STATEMENTS] = {
         " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"
         " ON CONFLICT(id) DO UPDATE SET refs = refs + excluded.refs",
     [SQL_MESSAGE_CONFIRM] = "UPDATE message SET held = 0 WHERE held = ?1 AND held",
-    [SQL_MESSAGE_LAST] = "DELETE FROM message WHERE id = ?1 AND refs <= 1",
-    [SQL_MESSAGE_LESS] = "UPDATE message SET refs = refs - 1 WHERE id = ?1",
+    [SQL_MESSAGE_LAST] = "DELETE FROM message WHERE id = ?1 AND refs <= ?2",
+    [SQL_MESSAGE_LESS] = "UPDATE message SET refs = refs - ?2 WHERE id = ?1",
     [SQL_QUEUE] =
         "INSERT OR REPLACE INTO queue(session, row, message, qos, retain, sub_id, state, packet, share)"
         " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
     [SQL_STATE] = "UPDATE queue SET state = ?3, packet = ?4 WHERE session = ?1 AND row = ?2",
-    [SQL_DONE] = "DELETE FROM queue WHERE session = ?1 AND row = ?2 RETURNING message",
+    [SQL_ROW_MESSAGE] = "SELECT message FROM queue WHERE session = ?1 AND row = ?2",
+    [SQL_DONE] = "DELETE FROM queue WHERE session = ?1 AND row = ?2",
     [SQL_GIVE] =
         "UPDATE OR REPLACE queue SET session = 0, row = ?3, state = 0, packet = 0 WHERE session = ?1 AND row = ?2",
     [SQL_TAKE] =

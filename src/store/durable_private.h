@@ -59,6 +59,7 @@ enum durable_statement {
     SQL_MESSAGE_LESS,
     SQL_QUEUE,
     SQL_STATE,
+    SQL_ROW_MESSAGE,
     SQL_DONE,
     SQL_GIVE,
     SQL_TAKE,
@@ -251,6 +252,12 @@ struct durable_behind {
     msec since; /* the first lazy one came then */
 };
 
+/* Messages of which a row is gone in the transaction in hand, as often as rows are. */
+struct durable_unrefs {
+    uint64_t *v;
+    size_t n, cap;
+};
+
 struct durable {
     struct durable_config c;
     char *path;
@@ -275,6 +282,7 @@ struct durable {
     /* The store thread's: */
     struct list kept; /* entries of failed batches that have to be written some time */
     uint64_t attempt;
+    struct durable_unrefs unrefs;
     uint64_t batches, records;                  /* that were written */
     msec retry_at, failing_since, told_failing; /* failing_since MSEC_NEVER: all is well */
     msec retry_after;                           /* the next pause */
@@ -340,6 +348,8 @@ void durable_failed(struct durable *d, int rc, const char *why);
 
 /* Inside a transaction: SQLITE_OK or the error. */
 int durable_write_entry(struct durable *d, struct durable_entry *e);
+/* Before the commit: counts what rows that are gone have left of their messages. */
+int durable_write_unrefs(struct durable *d);
 int durable_write_value(struct durable *d, const struct durable_value *v);
 int durable_write_clock(struct durable *d);
 /* Chores, in transactions of their own, a slice each. *more: there is more of it. */

@@ -7,7 +7,8 @@
  *
  * Rows that are queued and acknowledged within a commit's time are the usual case with subscribers that are online, and
  * they are never written: as long as the store thread has not taken a row (under the lock it takes all there is),
- * its shard may take it back, or note in it that it was sent.
+ * its shard may take it back, or note in it that it was sent. The same with a note that a row was sent: acknowledged in
+ * time, it becomes the one that the row is done.
  */
 #include "durable_private.h"
 
@@ -142,8 +143,14 @@ static struct durable_entry *entry_new(struct durable_shard *sh, const struct st
     return e;
 }
 
+/* The newest entry of a row is found by it. */
 static void name_row(struct durable_shard *sh, struct durable_entry *e, uint64_t row)
 {
+    struct durable_entry *older = find_row(sh, e->session, row);
+    if (older != NULL) {
+        hmap_remove(&sh->rows, row_hash(older->session, older->row), older);
+        older->named = false;
+    }
     e->row = row;
     e->named = hmap_add(&sh->rows, row_hash(e->session, row), e);
 }
@@ -309,6 +316,8 @@ static bool put_small(struct durable_shard *sh, const struct store_record *r, ui
         return false;
     if (r->kind == STORE_GIVE || r->kind == STORE_TAKE)
         e->given = r->given; /* not named: what is to be taken back stays a record of its own behind it */
+    if (r->kind == STORE_SENT || r->kind == STORE_RELEASED)
+        name_row(sh, e, r->row);
     if (r->kind == STORE_RECEIVED) {
         e->message = r->message != 0 ? message_id(sh, r->message) : 0;
         name_row(sh, e, RECEIVED_ROW | r->packet_id);
@@ -374,31 +383,38 @@ static bool take_back(struct durable_shard *sh, struct durable_entry *e)
     return true;
 }
 
-/* Notes in a row that is not written yet what became of it. */
-static bool note_state(struct durable_shard *sh, struct durable_entry *e, uint16_t packet_id, uint8_t state)
+/* Notes in a row that is not written yet, or in what is to be written of it, what became of it. */
+static bool note_state(struct durable_shard *sh, struct durable_entry *e, const struct store_record *r)
 {
     if (!hold(sh, e))
         return false;
-    e->packet_id = packet_id;
-    e->state = state;
+    e->packet_id = r->packet_id;
+    if (e->kind == STORE_QUEUE)
+        e->state = r->kind == STORE_SENT ? DURABLE_SENT : DURABLE_RELEASED;
+    else
+        e->kind = (uint8_t)r->kind;
     let_go(sh, e->push);
     return true;
 }
 
-/* True: the record changed one that waits, and is none of its own. */
-static bool merged(struct durable_shard *sh, const struct store_record *r, uint64_t session)
+/* True: the record changed one that waits, and is none of its own. *number is 0 where nothing is left to be written. */
+static bool merged(struct durable_shard *sh, const struct store_record *r, uint64_t session, uint64_t *number)
 {
     struct durable_entry *e;
     switch (r->kind) {
     case STORE_SENT:
     case STORE_RELEASED:
         e = find_row(sh, session, r->row);
-        return e != NULL && note_state(sh, e, r->packet_id, r->kind == STORE_SENT ? DURABLE_SENT : DURABLE_RELEASED);
+        return e != NULL && note_state(sh, e, r);
     case STORE_DONE:
         e = find_row(sh, session, r->row);
+        if (e != NULL && e->kind != STORE_QUEUE)
+            return note_state(sh, e, r);
+        *number = 0;
         return e != NULL && take_back(sh, e);
     case STORE_RECEIVED_DONE:
         e = find_row(sh, session, RECEIVED_ROW | r->packet_id);
+        *number = 0;
         return e != NULL && e->message == 0 && take_back(sh, e);
     default:
         return false;
@@ -433,9 +449,9 @@ static uint64_t put(void *ctx, unsigned shard, const struct store_record *r)
         bool nobody = r->session == HANDLE_NONE;
         uint64_t session = nobody ? DURABLE_GIVEN : session_id(sh, r->session);
         bool known = nobody || session != 0;
-        /* A row's number was given with its record, which is in the FIFO or was answered for. */
-        if (known && merged(sh, r, session))
-            return r->kind == STORE_DONE || r->kind == STORE_RECEIVED_DONE ? 0 : sh->last;
+        uint64_t number = sh->last; /* of a record in the FIFO, or later */
+        if (known && merged(sh, r, session, &number))
+            return number;
         ok = known && add(sh, r, session);
     }
     sh->unlucky |= !ok;

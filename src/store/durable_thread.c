@@ -87,9 +87,12 @@ static int write_transaction(struct durable *d, struct list *entries, struct lis
     uint64_t records = d->records;
     msec now = d->c.now();
     bool stamp = d->stamped == MSEC_NEVER || now - d->stamped >= STAMP_EVERY;
+    d->unrefs.n = 0;
     rc = write_list(d, &d->kept);
     if (rc == SQLITE_OK)
         rc = write_list(d, entries);
+    if (rc == SQLITE_OK)
+        rc = durable_write_unrefs(d);
     if (rc == SQLITE_OK)
         rc = write_values(d, values);
     if (rc == SQLITE_OK && stamp)

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* From records to statements. The store thread keeps nothing in memory about what is in the database, so a transaction
  * that fails leaves nothing behind that would have to be put right. */
+#include <stdlib.h>
+
 #include "durable_private.h"
+#include "sotto/base/mem.h"
 
 static void bind2(sqlite3_stmt *st, uint64_t a, uint64_t b)
 {
@@ -149,12 +152,49 @@ static int write_state(struct durable *d, const struct durable_entry *e)
     return durable_db_run(&d->db, SQL_STATE);
 }
 
-/* A row of the message is gone. */
-static int unref_message(struct durable *d, uint64_t message)
+/* n rows of the message are gone. */
+static int unref_message(struct durable *d, uint64_t message, uint64_t n)
 {
-    int rc = run1(d, SQL_MESSAGE_LAST, message);
+    int rc = run2(d, SQL_MESSAGE_LAST, message, n);
     if (rc == SQLITE_OK && sqlite3_changes(d->db.c) == 0)
-        rc = run1(d, SQL_MESSAGE_LESS, message);
+        rc = run2(d, SQL_MESSAGE_LESS, message, n);
+    return rc;
+}
+
+/* A row of the message is gone: it is counted with the others of this transaction, or at once without memory. */
+static int note_unref(struct durable *d, uint64_t message)
+{
+    struct durable_unrefs *u = &d->unrefs;
+    if (u->n == u->cap) {
+        size_t cap = u->cap > 0 ? 2 * u->cap : 256;
+        uint64_t *v = mem_try_realloc(u->v, cap * sizeof(*v));
+        if (v == NULL)
+            return unref_message(d, message, 1);
+        u->v = v;
+        u->cap = cap;
+    }
+    u->v[u->n++] = message;
+    return SQLITE_OK;
+}
+
+static int compare(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
+}
+
+int durable_write_unrefs(struct durable *d)
+{
+    struct durable_unrefs *u = &d->unrefs;
+    int rc = SQLITE_OK;
+    if (u->n > 1)
+        qsort(u->v, u->n, sizeof(*u->v), compare);
+    for (size_t i = 0, n; rc == SQLITE_OK && i < u->n; i += n) {
+        for (n = 1; i + n < u->n && u->v[i + n] == u->v[i];)
+            n++;
+        rc = unref_message(d, u->v[i], n);
+    }
+    u->n = 0;
     return rc;
 }
 
@@ -165,7 +205,7 @@ static int delete_rows(struct durable *d, enum durable_statement s, uint64_t *de
     int rc, inner = SQLITE_OK;
     *deleted = 0;
     while ((rc = sqlite3_step(st)) == SQLITE_ROW && inner == SQLITE_OK) {
-        inner = unref_message(d, (uint64_t)sqlite3_column_int64(st, 0));
+        inner = note_unref(d, (uint64_t)sqlite3_column_int64(st, 0));
         ++*deleted;
     }
     int reset = sqlite3_reset(st);
@@ -174,11 +214,19 @@ static int delete_rows(struct durable *d, enum durable_statement s, uint64_t *de
     return rc == SQLITE_DONE ? SQLITE_OK : reset != SQLITE_OK ? reset : rc;
 }
 
+/* Looked up and deleted: half the work of a DELETE that returns what it deletes. */
 static int write_done(struct durable *d, const struct durable_entry *e)
 {
-    uint64_t deleted;
-    bind2(d->db.st[SQL_DONE], e->session, e->row);
-    return delete_rows(d, SQL_DONE, &deleted);
+    sqlite3_stmt *st = d->db.st[SQL_ROW_MESSAGE];
+    bind2(st, e->session, e->row);
+    int rc = sqlite3_step(st);
+    bool there = rc == SQLITE_ROW;
+    uint64_t message = there ? (uint64_t)sqlite3_column_int64(st, 0) : 0;
+    int reset = sqlite3_reset(st);
+    if (!there)
+        return rc == SQLITE_DONE ? SQLITE_OK : reset != SQLITE_OK ? reset : rc;
+    rc = run2(d, SQL_DONE, e->session, e->row);
+    return rc == SQLITE_OK ? note_unref(d, message) : rc;
 }
 
 static int write_received(struct durable *d, const struct durable_entry *e)
@@ -260,7 +308,10 @@ static int ended_slice(struct durable *d, bool *more)
     if (!*more || rc != SQLITE_OK)
         return rc;
     sqlite3_bind_int64(d->db.st[SQL_ENDED_ROWS], 1, (int64_t)session);
+    d->unrefs.n = 0;
     rc = delete_rows(d, SQL_ENDED_ROWS, &deleted);
+    if (rc == SQLITE_OK)
+        rc = durable_write_unrefs(d);
     return rc == SQLITE_OK && deleted == 0 ? run1(d, SQL_ENDED_OVER, session) : rc;
 }
 

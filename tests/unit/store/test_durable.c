@@ -452,6 +452,36 @@ static void too_much_at_a_time_is_said(void **state)
     assert_false(durable_ops.full(durable_shard(h->d, 0)));
 }
 
+/* Sent and acknowledged in one turn, or not quite: of a message of four rows, those are left that should be. */
+static void sent_and_done_become_one(void **state)
+{
+    struct harness *h = *state;
+    put_session(h, 0, 1, true);
+    put_session(h, 1, 1, true);
+    for (uint64_t i = 1; i <= 3; i++)
+        put_row(h, 0, 1, i, 77, "x");
+    put_row(h, 1, 1, 9, 77, "x");
+    settle(h);
+    assert_int_equal(query(h, "SELECT refs FROM message"), 4);
+    put_state(h, 0, 1, STORE_SENT, 1, 11);
+    uint64_t sent = put_state(h, 0, 1, STORE_SENT, 2, 12);
+    assert_int_equal(put_state(h, 0, 1, STORE_DONE, 1, 0), sent); /* is to be written, still */
+    put_state(h, 0, 1, STORE_RELEASED, 2, 12);
+    put_state(h, 0, 1, STORE_SENT, 3, 13);
+    put_state(h, 1, 1, STORE_DONE, 9, 0);
+    settle(h);
+    assert_int_equal(query(h, "SELECT refs FROM message"), 2);
+    harness_restart(h);
+    assert_null(strstr(h->dump, "  row 1 "));
+    assert_null(strstr(h->dump, "  row 9 "));
+    assert_non_null(strstr(h->dump, "  row 2 released id=12 "));
+    assert_non_null(strstr(h->dump, "  row 3 sent id=13 "));
+    put_state(h, 0, 1, STORE_DONE, 2, 0);
+    put_state(h, 0, 1, STORE_DONE, 3, 0);
+    settle(h);
+    assert_int_equal(query(h, "SELECT count(*) FROM message"), 0);
+}
+
 /* ---------------------------------------------------------------- from one session to another */
 
 static void expect_sound(const struct harness *h)
@@ -666,6 +696,7 @@ int main(void)
         T(a_second_broker_is_refused),
         T(a_newer_schema_is_refused),
         T(schema_1_is_brought_up),
+        T(sent_and_done_become_one),
         T(given_before_the_end_taken_after),
         T(given_and_over),
         T(given_while_it_is_held),
