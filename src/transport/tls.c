@@ -251,7 +251,8 @@ static void fail(struct transport *t, int error)
     /* The alert that wolfSSL has written for the peer goes out before the socket is closed. */
     stream_flush_last(t, &t->tls->out);
     t->broken = true;
-    t->refused = t->tls->hello != NULL && t->tls->hello->read && alert_received(t->tls->ssl) < 0;
+    t->refused =
+        t->tls->hello != NULL && t->tls->hello->read && t->tls->plain_alert == 0 && alert_received(t->tls->ssl) < 0;
     tell_trouble(t, error, NULL);
 }
 
