@@ -175,15 +175,10 @@ static void item_store(struct props *p, const struct prop_row *row, const struct
         count_up(&p->sub_id_count);
 }
 
-enum reason props_decode(struct rd *r, unsigned where, struct props *p)
+/* What the section p->raw consists of. */
+static enum reason items_decode(unsigned where, struct props *p)
 {
-    props_none(p);
-    struct bytes raw = rd_bytes(r, varint_read(r));
-    if (r->bad)
-        return REASON_MALFORMED_PACKET;
-
-    p->raw = raw;
-    struct rd items = rd_of(raw);
+    struct rd items = rd_of(p->raw);
     while (rd_left(&items) > 0) {
         struct prop_item item;
         item_read(&items, &item);
@@ -198,6 +193,25 @@ enum reason props_decode(struct rd *r, unsigned where, struct props *p)
         item_store(p, row, &item);
     }
     return REASON_SUCCESS;
+}
+
+enum reason props_decode(struct rd *r, unsigned where, struct props *p)
+{
+    props_none(p);
+    struct bytes raw = rd_bytes(r, varint_read(r));
+    if (r->bad)
+        return REASON_MALFORMED_PACKET;
+    p->raw = raw;
+    return items_decode(where, p);
+}
+
+bool props_may_pass(struct bytes raw)
+{
+    const uint64_t hop = 1ull << PROP_TOPIC_ALIAS | 1ull << PROP_MESSAGE_EXPIRY | 1ull << PROP_SUBSCRIPTION_ID;
+    struct props p;
+    props_none(&p);
+    p.raw = raw;
+    return items_decode(PACKET_PUBLISH, &p) == REASON_SUCCESS && (p.has & hop) == 0;
 }
 
 /* ---------------------------------------------------------------- writing */

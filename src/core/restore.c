@@ -7,6 +7,7 @@
 #include "sotto/core/restore.h"
 
 #include "core_private.h"
+#include "sotto/codec/plain.h"
 
 #include <assert.h>
 
@@ -31,6 +32,7 @@ struct restore {
     struct shard *const *shards;
     msec now;
     struct session *session;  /* in hand */
+    bool ids_behind;          /* its next packet id follows those in flight */
     struct hmap *shared;      /* [shard] number -> struct shared */
     struct hmap late;         /* text -> struct late */
     struct ring late_numbers; /* by number, from 1 on: struct late * */
@@ -72,6 +74,12 @@ void restore_free(struct restore *r)
     hmap_fini(&r->late);
     mem_free(r->shared);
     mem_free(r);
+}
+
+bool restore_message_valid(struct bytes topic, struct bytes props, uint8_t qos)
+{
+    bool named = topic.n <= UINT16_MAX && (name_is_plain(topic) || (utf8_valid(topic) && topic_name_valid(topic)));
+    return named && qos <= 2 && (props.n == 0 || props_may_pass(props));
 }
 
 /* ---------------------------------------------------------------- sessions */
@@ -120,6 +128,9 @@ handle restore_session(struct restore *r, const struct restore_session *s)
         heap_set(&shard->timers, &will->timer, s->will_due);
     }
     r->session = n;
+    r->ids_behind = s->first_id == 0;
+    if (!r->ids_behind)
+        n->next_id = s->first_id;
     return n->h;
 }
 
@@ -132,7 +143,7 @@ bool restore_filter(struct restore *r, struct bytes filter, const struct sub_opt
     struct sub_options o = *options;
     enum index_result entered;
     o.durable = true;
-    if (!filter_valid(filter) || share_parse(filter, &share) < 0)
+    if (o.qos > 2 || !utf8_valid(filter) || !filter_valid(filter) || share_parse(filter, &share) < 0)
         return false;
     if (share.group.n > 0) {
         if (n->hint == NULL)
@@ -356,7 +367,8 @@ bool restore_row(struct restore *r, const struct restore_row *row)
         n->next_row = row->row + 1;
     if (in_flight) {
         n->inflight_bytes += size;
-        n->next_id = row->packet_id == UINT16_MAX ? 1 : (uint16_t)(row->packet_id + 1);
+        if (r->ids_behind)
+            n->next_id = row->packet_id == UINT16_MAX ? 1 : (uint16_t)(row->packet_id + 1);
         n->ids_free = 0; /* to be found out */
         move_forward(n);
     } else {

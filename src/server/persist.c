@@ -6,6 +6,7 @@
 
 #include "loop.h"
 #include "sotto/base/mem.h"
+#include "sotto/base/random.h"
 #include "sotto/core/restore.h"
 #include "sotto/store/durable.h"
 
@@ -110,26 +111,38 @@ struct rights *persist_rights(const struct server *s, struct bytes user)
     return rights;
 }
 
+/* With durability commit, no QoS 2 message was sent that the store does not know of. */
+static uint16_t first_id(const struct server *s)
+{
+    uint16_t id = 0;
+    if (s->config->durability != DURABILITY_COMMIT)
+        random_bytes(&id, sizeof(id));
+    return id;
+}
+
 static bool on_session(void *ctx, const struct durable_session *from)
 {
     struct restoring *r = ctx;
+    bool will = from->has_will && restore_message_valid(from->will_topic, from->will_props, from->will_qos);
     struct restore_session s = {.client_id = from->client_id,
                                 .rights = persist_rights(r->server, from->user),
                                 .expiry = from->expiry,
                                 .expires = from->expires,
-                                .has_will = from->has_will,
+                                .has_will = will,
                                 .topic = from->will_topic,
                                 .props = from->will_props,
                                 .payload = from->will_payload,
                                 .qos = from->will_qos,
                                 .retain = from->will_retain,
                                 .will_expiry = from->will_expiry,
-                                .will_due = from->will_due};
+                                .will_due = from->will_due,
+                                .first_id = first_id(r->server)};
     handle h = restore_session(r->core, &s);
     rights_unref(s.rights);
     if (h != HANDLE_NONE)
         durable_bind(r->server->durable, h, from->id);
     r->lost += h == HANDLE_NONE;
+    r->lost += from->has_will && !will;
     return h != HANDLE_NONE;
 }
 
@@ -168,7 +181,7 @@ static void on_row(void *ctx, const struct durable_row *from)
 {
     struct restoring *r = ctx;
     struct restore_row row = row_of(from);
-    r->lost += !restore_row(r->core, &row);
+    r->lost += !restore_message_valid(row.topic, row.props, row.qos) || !restore_row(r->core, &row);
 }
 
 static void on_session_over(void *ctx)
@@ -187,12 +200,14 @@ static void on_given(void *ctx, const struct durable_row *from)
     restore_given(r->core, &row);
 }
 
-/* Those over the limits are deleted: the operator has lowered them. */
+/* Those over the limits are deleted: the operator has lowered them. Those that make no sense too. */
 static bool on_retained(void *ctx, const struct durable_message *m)
 {
     struct restoring *r = ctx;
-    if (m->payload.n == 0 || m->topic.n == 0)
+    if (m->payload.n == 0 || !restore_message_valid(m->topic, m->props, m->qos)) {
+        r->lost++;
         return false;
+    }
     enum restore_result result = restore_retained(r->core, m->topic, m->props, m->payload, m->qos, m->expires);
     r->full += result == RESTORE_FULL;
     r->lost += result == RESTORE_NO_MEMORY;

@@ -156,6 +156,10 @@ const char *prop_name(unsigned id);
 /* The next property of a section that decoded well (rd_of(props.raw)); false at the end. */
 bool prop_next(struct rd *r, struct prop_item *item);
 
+/* Is this a section (without its length) that may be passed on in a PUBLISH? All of it is well-formed and belongs
+ * there, and nothing is of one hop only: alias, expiry, subscription identifier. */
+bool props_may_pass(struct bytes raw);
+
 /* ---------------------------------------------------------------- packets */
 
 struct will {

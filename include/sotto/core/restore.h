@@ -15,6 +15,10 @@ struct restore *restore_new(struct broker *b, struct shard *const *shards, msec 
 /* What was restored stays. NULL is fine. */
 void restore_free(struct restore *r);
 
+/* May this go to clients? A disk can be damaged where its database can't see it, and a client that gets a topic or
+ * properties that are none has to close [MQTT-1.5.4-1]: what is stored counts as a peer's input. */
+bool restore_message_valid(struct bytes topic, struct bytes props, uint8_t qos);
+
 struct restore_session {
     struct bytes client_id;
     struct rights *rights;              /* of its user; the session takes a reference of its own */
@@ -26,6 +30,9 @@ struct restore_session {
     bool retain;
     uint32_t will_expiry; /* seconds; UINT32_MAX: none */
     msec will_due;
+    /* New messages get packet ids from here on; 0: behind those that are in flight. For a store that may have forgotten
+     * what was sent last: a client takes a message with a QoS 2 id that it has open for one that it knows already. */
+    uint16_t first_id;
 };
 
 /* The session that all calls after this one are about. Its handle; HANDLE_NONE: no memory, or there is one with this

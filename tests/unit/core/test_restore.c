@@ -81,6 +81,39 @@ static void a_session_as_it_stood(void **state)
     session_end(n);
 }
 
+/* The client may have QoS 2 ids open that the store has forgotten: new messages stay away from them. */
+static void packet_ids_of_a_store_that_forgets(void **state)
+{
+    struct unit *u = *state;
+    struct restore *r = restore_new(u->broker, u->shard, 0);
+    handle h = restore_one(r, "a", (struct restore_session){.expiry = 60, .expires = 1000, .first_id = 30000});
+    assert_true(give(r, row(1, 12, "in flight")));
+    assert_true(give(r, row(2, 30000, "in flight, too")));
+    restore_session_over(r);
+    restore_free(r);
+    assert_int_equal(session_take_id(session_of(u, h)), 30001);
+}
+
+/* A disk that changed a byte must not make clients close. */
+static void what_may_go_to_clients(void **state)
+{
+    (void)state;
+    const struct bytes none = bytes_str("");
+    static const uint8_t user[] = {0x26, 0, 1, 'k', 0, 1, 'v'}, expiry[] = {2, 0, 0, 0, 9}, twice[] = {1, 0, 1, 0};
+    assert_true(restore_message_valid(bytes_str("a/b"), none, 2));
+    assert_true(restore_message_valid(bytes_str("caf\xc3\xa9"), bytes_of(user, sizeof(user)), 0));
+    assert_false(restore_message_valid(none, none, 1));
+    assert_false(restore_message_valid(bytes_str("a/b"), none, 3));
+    assert_false(restore_message_valid(bytes_str("a/#"), none, 1));
+    assert_false(restore_message_valid(bytes_str("caf\xe9"), none, 1));
+    assert_false(restore_message_valid(bytes_of("a\0b", 3), none, 1));
+    for (size_t n = 1; n < sizeof(user); n++)
+        assert_false(restore_message_valid(bytes_str("a/b"), bytes_of(user, n), 1));
+    assert_false(restore_message_valid(bytes_str("a/b"), bytes_of(expiry, sizeof(expiry)), 1));
+    assert_false(restore_message_valid(bytes_str("a/b"), bytes_of(twice, sizeof(twice)), 1));
+    assert_false(restore_message_valid(bytes_str("a/b"), bytes_str("\x7b"), 1));
+}
+
 static void one_message_for_many(void **state)
 {
     struct unit *u = *state;
@@ -329,11 +362,24 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, unit_setup, unit_teardown)
     const struct CMUnitTest tests[] = {
-        T(a_session_as_it_stood),     T(one_message_for_many),
-        T(an_id_has_one_session),     T(it_expires_and_its_will_is_published),
-        T(retained_messages),         T(goes_on_to_another_member),
-        T(its_group_is_found_later),  T(what_was_given_finds_a_member),
-        T(without_memory_for_groups), T(without_memory),
+        T(a_session_as_it_stood),
+        T(one_message_for_many),
+        T(an_id_has_one_session),
+        T(it_expires_and_its_will_is_published),
+        T(retained_messages),
+        T(goes_on_to_another_member),
+        T(its_group_is_found_later),
+        T(what_was_given_finds_a_member),
+        T(without_memory_for_groups),
+        T(without_memory),
+        T(a_session_as_it_stood),
+        T(one_message_for_many),
+        T(packet_ids_of_a_store_that_forgets),
+        T(what_may_go_to_clients),
+        T(an_id_has_one_session),
+        T(it_expires_and_its_will_is_published),
+        T(retained_messages),
+        T(without_memory),
     };
     return cmocka_run_group_tests_name("restore", tests, NULL, NULL);
 }
