@@ -73,9 +73,11 @@ static int read_bases(struct durable *d)
 /* Opened and looked over; or the error, with a line in err and the bare reason in why. */
 static int open_sound(struct durable *d, char *why, size_t why_cap, char *err, size_t cap)
 {
-    int rc = durable_replace_finish(d->path, err, cap)
-                 ? durable_db_open(&d->db, d->path, d->c.vfs, d->c.durability, err, cap)
-                 : SQLITE_CANTOPEN;
+    int rc = durable_replace_finish(d->path, err, cap) ? SQLITE_OK : SQLITE_CANTOPEN;
+    if (rc == SQLITE_OK && durable_log_damaged(d->path, why, why_cap))
+        return SQLITE_CORRUPT;
+    if (rc == SQLITE_OK)
+        rc = durable_db_open(&d->db, d->path, d->c.vfs, d->c.durability, err, cap);
     if (rc != SQLITE_OK) {
         snprintf(why, why_cap, "%s", err);
         return rc;

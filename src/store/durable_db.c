@@ -188,6 +188,14 @@ char *durable_path(const char *dir, const char *name)
     return path;
 }
 
+char *durable_beside(const char *path, const char *suffix)
+{
+    size_t n = strlen(path) + strlen(suffix) + 1;
+    char *name = mem_alloc(n);
+    snprintf(name, n, "%s%s", path, suffix);
+    return name;
+}
+
 /* ---------------------------------------------------------------- opening */
 
 static int on_commit(void *ctx, sqlite3 *c, const char *name, int pages)
@@ -252,7 +260,9 @@ int durable_db_whose(struct durable_db *db, const char *path, struct durable_mad
         snprintf(err, cap, "%s is a database of another program; move it away", path);
         return SQLITE_MISMATCH;
     }
-    if (version > DURABLE_SCHEMA || version < 0) {
+    if (version > DURABLE_PLAUSIBLE || version < 0)
+        return SQLITE_CORRUPT;
+    if (version > DURABLE_SCHEMA) {
         snprintf(err, cap, "%s was made by a newer version of sotto (schema %lld, this one knows %d); use that one",
                  path, (long long)version, DURABLE_SCHEMA);
         return SQLITE_MISMATCH;

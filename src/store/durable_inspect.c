@@ -66,6 +66,18 @@ static int open_it(struct inspect *x, const char *dir, char *err, size_t cap)
     return rc == SQLITE_OK ? 0 : rc == SQLITE_MISMATCH ? -1 : fail(x, rc, err, cap);
 }
 
+/* Somebody may be writing: what is damaged is so twice. It is not opened then: SQLite takes the log as it is,
+ * and deletes that of an empty file. */
+static bool log_damaged(const char *dir, char *why, size_t cap)
+{
+    char *path = durable_path(dir, DURABLE_FILE);
+    char again[DURABLE_TEXT];
+    bool damaged = durable_log_damaged(path, why, cap) && durable_log_damaged(path, again, sizeof(again)) &&
+                   strcmp(why, again) == 0;
+    mem_free(path);
+    return damaged;
+}
+
 static void close_it(struct inspect *x)
 {
     sqlite3_close(x->c);
@@ -198,6 +210,11 @@ int durable_show(const char *dir, int64_t wall, void (*put)(void *ctx, const cha
                  size_t cap)
 {
     struct inspect x = {.put = put, .ctx = ctx};
+    char why[DURABLE_TEXT];
+    if (log_damaged(dir, why, sizeof(why))) {
+        snprintf(err, cap, "%s/" DURABLE_FILE ": %s; start the broker, which salvages what it can", dir, why);
+        return -1;
+    }
     int rc = open_it(&x, dir, err, cap);
     if (rc == 0 && x.empty) {
         say(&x, "Nothing is stored yet.");
@@ -263,7 +280,12 @@ static bool check_facts(struct inspect *x, unsigned *found)
 int durable_check(const char *dir, void (*put)(void *ctx, const char *line), void *ctx, char *err, size_t cap)
 {
     struct inspect x = {.put = put, .ctx = ctx};
+    char why[DURABLE_TEXT];
     unsigned found = 0;
+    if (log_damaged(dir, why, sizeof(why))) {
+        say(&x, "%s/" DURABLE_FILE ": %s", dir, why);
+        return 1;
+    }
     int rc = open_it(&x, dir, err, cap);
     if (rc == 0 && !x.empty && (!check_file(&x, &found) || (found == 0 && !check_facts(&x, &found)))) {
         found += durable_db_damaged(x.rc);

@@ -9,6 +9,7 @@
  *   durable_write.c     records -> statements
  *   durable_db.c        the database: connection, schema, prepared statements
  *   durable_read.c      restore
+ *   durable_log.c       the write-ahead log, looked over
  *   durable_salvage.c   what can be read of a damaged database
  *   durable_replace.c   how what was salvaged takes its place
  *   durable_inspect.c   show and check
@@ -29,6 +30,7 @@
 #define DURABLE_FILE "sotto.db"
 #define DURABLE_LOCK "sotto.lock"
 #define DURABLE_SCHEMA 2
+#define DURABLE_PLAUSIBLE 1000         /* a schema beyond this is damage, and not a newer program's */
 #define DURABLE_APPLICATION 0x536f7474 /* "Sott" */
 /* What of one shard waits to be written before its publishers are held back; half of it ends an interval early. */
 #define DURABLE_FULL ((size_t)8 * 1024 * 1024)
@@ -37,6 +39,7 @@
 #define DURABLE_CHECKPOINT 1000
 /* In `queue`, what belongs to no session, but goes from one to another. Sessions begin at 1. */
 #define DURABLE_GIVEN 0
+#define DURABLE_PAGE 4096 /* bytes of a page, SQLite's default */
 /* No expiry. */
 #define DURABLE_NEVER INT64_MAX
 
@@ -127,7 +130,16 @@ struct bytes durable_column_blob(sqlite3_stmt *st, int i);
 void durable_db_sync_folder(const char *path);
 /* DIR/NAME, to be freed. */
 char *durable_path(const char *dir, const char *name);
+/* The name of a file that stands beside another: PATH-wal. To be freed. */
+char *durable_beside(const char *path, const char *suffix);
 
+/* Is something of the write-ahead log of the database at path damaged or gone that was committed? Before the database
+ * is opened. Why, in words. */
+bool durable_log_damaged(const char *path, char *why, size_t cap);
+/* Copies what is good of a damaged log into its database, which nobody has open, and moves the log to TO-wal-applied.
+ * With another log nothing is done. False with a line in err: the disk doesn't do it. May be broken off at any moment.
+ */
+bool durable_log_apply(const char *path, const char *to, char *err, size_t cap);
 /* Moves the damaged database away and makes a new one with what can be read of it. Logs both. Then the database is
  * open; else an error with a line in err, and the damaged one is where it was, or durable_replace_finish has work. */
 int durable_salvage(struct durable_db *db, const char *dir, const char *vfs, enum durability durability, int64_t wall,

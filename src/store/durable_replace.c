@@ -4,8 +4,8 @@
  * to go, the database and its log, and one without the other is worse than a damaged one: it may look sound.
  *
  *   sotto.db.salvage     is being made; forgotten when that was broken off: the damaged one has not moved yet
- *   sotto.db.salvaged    is whole and on disk: from here on the damaged one is moved aside, at the next start if need
- * be sotto.db             once that is done
+ *   sotto.db.salvaged    is whole and on disk: from here on the damaged one is moved aside, at the next start if needed
+ *   sotto.db             once that is done
  *
  * The new file bears the time in the name of the damaged one, so that a second attempt finds the same name.
  */
@@ -23,22 +23,14 @@
 #define BEGUN ".salvage"
 #define DONE ".salvaged"
 
-static char *beside(const char *path, const char *end)
-{
-    size_t n = strlen(path) + strlen(end) + 1;
-    char *s = mem_alloc(n);
-    snprintf(s, n, "%s%s", path, end);
-    return s;
-}
-
 char *durable_replace_path(const char *path)
 {
-    return beside(path, BEGUN);
+    return durable_beside(path, BEGUN);
 }
 
 static void remove_file(const char *path, const char *end)
 {
-    char *file = beside(path, end);
+    char *file = durable_beside(path, end);
     unlink(file);
     mem_free(file);
 }
@@ -69,7 +61,7 @@ char *durable_replace_aside(const char *path, int64_t wall)
 /* What is not there was moved before. */
 static bool move(const char *from, const char *to, const char *end)
 {
-    char *a = beside(from, end), *b = beside(to, end);
+    char *a = durable_beside(from, end), *b = durable_beside(to, end);
     bool good = rename(a, b) == 0 || errno == ENOENT;
     mem_free(a);
     mem_free(b);
@@ -90,7 +82,7 @@ static bool put_in_place(const char *path, const char *to, const char *done)
 /* On disk, with that time, and without a log of its own. */
 static bool seal(const char *path, const char *begun, int64_t wall)
 {
-    char *log = beside(path, BEGUN "-wal");
+    char *log = durable_beside(path, BEGUN "-wal");
     bool good = access(log, F_OK) != 0;
     mem_free(log);
     int fd = good ? open(begun, O_RDWR | O_CLOEXEC) : -1;
@@ -103,7 +95,7 @@ static bool seal(const char *path, const char *begun, int64_t wall)
 
 bool durable_replace(const char *path, const char *to, int64_t wall)
 {
-    char *begun = beside(path, BEGUN), *done = beside(path, DONE);
+    char *begun = durable_beside(path, BEGUN), *done = durable_beside(path, DONE);
     bool good = seal(path, begun, wall) && rename(begun, done) == 0;
     if (good) {
         durable_db_sync_folder(path);
@@ -116,7 +108,7 @@ bool durable_replace(const char *path, const char *to, int64_t wall)
 
 bool durable_replace_finish(const char *path, char *err, size_t cap)
 {
-    char *done = beside(path, DONE);
+    char *done = durable_beside(path, DONE);
     struct stat st;
     bool good = true;
     durable_replace_forget(path);

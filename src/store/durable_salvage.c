@@ -21,8 +21,6 @@
 #include "sotto/base/log.h"
 #include "sotto/base/mem.h"
 
-#define DURABLE_PAGE 4096 /* bytes of a page, SQLite's default */
-
 struct table {
     const char *name, *key; /* key: what it is ordered by */
     int columns;
@@ -232,7 +230,8 @@ int durable_salvage(struct durable_db *db, const char *dir, const char *vfs, enu
     struct salvage s;
     char *path = durable_path(dir, DURABLE_FILE), *to = durable_replace_aside(path, wall), reason[DURABLE_TEXT];
     snprintf(reason, sizeof(reason), "%s", why); /* err may be the same */
-    int rc = make_new(path, to, vfs, durability, &s, err, cap);
+    int rc =
+        durable_log_apply(path, to, err, cap) ? make_new(path, to, vfs, durability, &s, err, cap) : SQLITE_CANTOPEN;
     if (rc != SQLITE_OK) {
         durable_replace_forget(path);
     } else if (!durable_replace(path, to, wall)) {

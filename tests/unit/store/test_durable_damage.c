@@ -338,6 +338,167 @@ static void check_refuses_a_later_schema(void **state)
     assert_non_null(strstr(h->err, "another program"));
 }
 
+/* ---------------------------------------------------------------- the log */
+
+#define MORE 30 /* sessions, each in a transaction of its own */
+
+static void copy(const char *from, const char *to)
+{
+    char buf[PAGE];
+    int in = open(from, O_RDONLY), out = open(to, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    assert_true(in >= 0 && out >= 0);
+    for (ssize_t n; (n = read(in, buf, sizeof(buf))) > 0;)
+        assert_int_equal(write(out, buf, (size_t)n), n);
+    close(in);
+    close(out);
+}
+
+static void beside(const struct harness *h, const char *suffix, char *path, size_t cap)
+{
+    snprintf(path, cap, "%s/sotto.db%s", h->dir, suffix);
+}
+
+/* As SIGKILL leaves it: with more sessions, which are in the log. */
+static void kill_with_a_log(struct harness *h)
+{
+    static const char *const files[] = {"", "-wal", "-shm"};
+    char path[128], kept[128];
+    assert_true(harness_open(h));
+    for (unsigned n = 1; n <= MORE; n++) {
+        put_session(h, 1, n, true);
+        settle(h);
+    }
+    for (int back = 0; back < 2; back++) {
+        for (unsigned i = 0; i < 3; i++) {
+            beside(h, files[i], path, sizeof(path));
+            snprintf(kept, sizeof(kept), "%s/kept%s", h->dir, files[i]);
+            copy(back ? kept : path, back ? path : kept);
+            if (back)
+                unlink(kept);
+        }
+        if (!back)
+            harness_close(h);
+    }
+}
+
+static off_t log_size(const struct harness *h)
+{
+    char path[128];
+    struct stat st;
+    beside(h, "-wal", path, sizeof(path));
+    assert_int_equal(stat(path, &st), 0);
+    return st.st_size;
+}
+
+static void flip_in_log(const struct harness *h, off_t at)
+{
+    char path[128];
+    uint8_t b;
+    beside(h, "-wal", path, sizeof(path));
+    int fd = open(path, O_RDWR);
+    assert_int_equal(pread(fd, &b, 1, at), 1);
+    b ^= 0x10;
+    assert_int_equal(pwrite(fd, &b, 1, at), 1);
+    close(fd);
+}
+
+static void remove_index(const struct harness *h)
+{
+    char path[128];
+    beside(h, "-shm", path, sizeof(path));
+    assert_int_equal(unlink(path), 0);
+}
+
+static int check(struct harness *h)
+{
+    struct transcript t = {0};
+    return durable_check(h->dir, put_line, &t, h->err, sizeof(h->err));
+}
+
+static void expect_log(struct harness *h, unsigned least, unsigned most)
+{
+    assert_true(harness_open(h));
+    assert_in_range(count(h->dump, "session c1."), least, most);
+    assert_int_equal(count(h->dump, "session c0."), SESSIONS);
+    assert_int_equal(count(h->dump, "  row "), SESSIONS * ROWS);
+    assert_int_equal(count(h->dump, "retained r/"), RETAINED);
+}
+
+static void a_log_that_is_whole(void **state)
+{
+    struct harness *h = *state;
+    kill_with_a_log(h);
+    remove_index(h);
+    assert_int_equal(check(h), 0);
+    expect_log(h, MORE, MORE);
+    assert_int_equal(files_like(h, "sotto.db.damaged"), 0);
+}
+
+/* Each transaction has the sessions' last page anew, so what is lost with a frame is in the next one. */
+static void a_hole_in_the_log(void **state)
+{
+    struct harness *h = *state;
+    kill_with_a_log(h);
+    remove_index(h);
+    flip_in_log(h, 32 + (log_size(h) / 4120 / 2) * 4120 + 2000);
+    assert_int_equal(check(h), 1);
+    expect_log(h, MORE - 1, MORE);
+    assert_int_equal(files_like(h, "sotto.db.damaged-20231114-221320-wal-applied"), 1);
+    put_session(h, 1, 99, true);
+    settle(h);
+    harness_restart(h);
+    assert_int_equal(files_like(h, "sotto.db.damaged"), 2);
+}
+
+static void a_log_without_its_header(void **state)
+{
+    struct harness *h = *state;
+    for (off_t at = 0; at < 32; at += 9) {
+        kill_with_a_log(h);
+        flip_in_log(h, at);
+        assert_int_equal(check(h), 1);
+        expect_log(h, MORE - 1, MORE);
+        harness_close(h);
+    }
+}
+
+/* The index tells, where the broker was killed; after a power cut nobody can know. */
+static void a_log_that_was_cut_off(void **state)
+{
+    struct harness *h = *state;
+    char path[128];
+    kill_with_a_log(h);
+    beside(h, "-wal", path, sizeof(path));
+    assert_int_equal(truncate(path, log_size(h) / 2), 0);
+    expect_log(h, 1, MORE - 1);
+    assert_int_equal(files_like(h, "sotto.db.damaged-20231114-221320-wal-applied"), 1);
+}
+
+/* As a power cut leaves it: the last transaction is not all there, and was not acknowledged. */
+static void a_transaction_that_was_not_synced(void **state)
+{
+    struct harness *h = *state;
+    kill_with_a_log(h);
+    remove_index(h);
+    flip_in_log(h, log_size(h) - 100);
+    assert_int_equal(check(h), 0);
+    expect_log(h, MORE - 1, MORE - 1);
+    assert_int_equal(files_like(h, "sotto.db.damaged"), 0);
+}
+
+static void a_log_of_an_empty_file(void **state)
+{
+    struct harness *h = *state;
+    char path[128];
+    path_of(h, path, sizeof(path));
+    assert_int_equal(unlink(path), 0);
+    kill_with_a_log(h);
+    assert_int_equal(truncate(path, 0), 0);
+    assert_int_equal(check(h), 1);
+    assert_true(harness_open(h));
+    assert_int_equal(count(h->dump, "session c1."), MORE);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -356,6 +517,12 @@ int main(void)
         T(check_finds_it),
         T(check_of_a_file_that_is_new),
         T(check_refuses_a_later_schema),
+        T(a_log_that_is_whole),
+        T(a_hole_in_the_log),
+        T(a_log_without_its_header),
+        T(a_log_that_was_cut_off),
+        T(a_transaction_that_was_not_synced),
+        T(a_log_of_an_empty_file),
     };
     assert_int_equal(log_start(&(struct log_config){.level = LOG_ERROR, .target = LOG_TO_FILE, .path = "/dev/null"}),
                      0);
