@@ -687,6 +687,21 @@ static enum step send_waiting(struct session *n)
     return send_inflight(n, d);
 }
 
+/*
+ * What is next waits for a commit: what may go into flight behind it does so now, and waits for the same one, so that a
+ * commit brings QoS 2 on by a window and not by one. But a group's may still go to another member, as long as it can.
+ */
+static RARE void take_ahead(struct session *n)
+{
+    while (session_waiting(n) > 0 && window_open(n)) {
+        struct delivery *d = ring_at(&n->deliveries, n->inflight);
+        if (d->qos == 0 || message_held(d->msg) || d->msg->expires <= n->shard->now || (d->qos == 2 && d->shared))
+            return;
+        uncount(n, d);
+        take_off(n, d);
+    }
+}
+
 static bool fill_output(struct session *n)
 {
     struct client *c = n->client;
@@ -697,6 +712,8 @@ static bool fill_output(struct session *n)
         if (n->unsent >= n->inflight && session_waiting(n) == 0)
             return false;
         enum step step = n->unsent < n->inflight ? send_unsent(n) : send_waiting(n);
+        if (step == STEP_BLOCKED)
+            take_ahead(n);
         if (step != STEP_DONE)
             return step == STEP_BLOCKED;
     }
