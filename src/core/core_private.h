@@ -127,6 +127,7 @@ struct shard {
     struct list verdicts;  /* those that are over, and other shards are still to be told */
     struct hmap held;      /* see held.c, by the publication's identity */
     bool ends;             /* shard_free */
+    bool short_of_memory;  /* as of the last turn's end, or the last look */
     uint64_t identities;   /* given to messages, for the store */
     uint64_t given;        /* what sessions of this shard gave (STORE_GIVE), counted for its numbers */
     struct timer expire;   /* retained messages that expire */

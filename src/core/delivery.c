@@ -96,14 +96,6 @@ static void store_message(struct session *n, struct delivery *d, const struct pu
     share_members_unref(group);
 }
 
-static RARE void store_sent(struct session *n, struct delivery *d)
-{
-    uint64_t number =
-        session_store(n, &(struct store_record){.kind = STORE_SENT, .row = d->row, .packet_id = d->id, .qos = d->qos});
-    if (d->qos == 2)
-        d->need = number;
-}
-
 /* The session is not stored, but the message is, as given: QoS 1 until it is acknowledged, QoS 2 until it is sent,
  * since it may not be sent to anybody else then. */
 static RARE void sent_given(struct session *n, struct delivery *d)
@@ -115,12 +107,30 @@ static RARE void sent_given(struct session *n, struct delivery *d)
     d->given = false;
 }
 
-static void store_done(struct session *n, const struct delivery *d)
+static RARE void store_sent(struct session *n, struct delivery *d)
+{
+    if (d->given) {
+        sent_given(n, d);
+        return;
+    }
+    uint64_t number =
+        session_store(n, &(struct store_record){.kind = STORE_SENT, .row = d->row, .packet_id = d->id, .qos = d->qos});
+    if (d->qos == 2)
+        d->need = number;
+}
+
+static RARE void store_over(struct session *n, const struct delivery *d)
 {
     if (d->given)
         share_over(n->shard, d->row);
-    else if (d->row != 0)
+    else
         session_store(n, &(struct store_record){.kind = STORE_DONE, .row = d->row});
+}
+
+static void store_done(struct session *n, const struct delivery *d)
+{
+    if (d->row != 0)
+        store_over(n, d);
 }
 
 /* Takes the first that waits into flight: it gets its packet id; what the store says of it is noted in d->need. */
@@ -133,9 +143,7 @@ static void take_off(struct session *n, struct delivery *d)
         d->need = 0;
     }
     n->inflight_bytes += waiting_bytes(d->msg, d);
-    if (d->given)
-        sent_given(n, d);
-    else if (d->row != 0)
+    if (d->row != 0)
         store_sent(n, d);
 }
 
@@ -366,7 +374,7 @@ static RARE void enqueue(struct session *n, struct pub *p, const struct delivery
         return;
     }
     size_t size = waiting_bytes(m, like);
-    if ((!has_room(n, like->qos, size) || mem_short()) && !make_room(n, like->qos, size))
+    if ((!has_room(n, like->qos, size) || s->short_of_memory) && !make_room(n, like->qos, size))
         return;
     bool held = p->held_as != 0;
     struct delivery *d = !held || held_add(n, p, m, like, true) ? ring_push_back_raw(&n->deliveries) : NULL;

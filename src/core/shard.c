@@ -69,10 +69,12 @@ void shard_free(struct shard *s)
 
 bool shard_short(struct shard *s)
 {
-    if (!mem_short())
+    s->short_of_memory = mem_short();
+    if (!s->short_of_memory)
         return false;
     pool_trim(&s->pool);
-    return mem_short();
+    s->short_of_memory = mem_short();
+    return s->short_of_memory;
 }
 
 bool shard_holds_back(struct shard *s)
