@@ -150,11 +150,16 @@ static void prepare(struct run *r)
 /* A clean start: not waited for. */
 static void end_session_of_a(struct wire *w, uint16_t port)
 {
-    wire_init(w, false);
     if (!wire_open(w, port))
         return;
     send_connect(w, "a", true, 0);
     (void)wire_turn(w);
+}
+
+static void forget(struct wire *w)
+{
+    wire_close(w, false);
+    free(w->out);
 }
 
 static void wait_for_the_end(struct run *r, bool power)
@@ -213,6 +218,7 @@ static void one_round(struct broker *b, uint8_t qos, bool power, uint64_t seed)
     struct wire a;
     *r = (struct run){.b = b, .qos = qos};
     draw_seed(seed);
+    wire_init(&a, false);
     for (unsigned i = 0; i < MEMBERS; i++) {
         wire_init(&r->m[i].w, false);
         snprintf(r->m[i].id, sizeof(r->m[i].id), "m%u", i);
@@ -247,14 +253,14 @@ static void one_round(struct broker *b, uint8_t qos, bool power, uint64_t seed)
         usleep(after);
     if (b->pid != 0)
         wait_for_the_end(r, power);
-    wire_close(&a, false);
+    forget(&a);
 
     unsetenv("SOTTO_POWER");
     look_who_was_on_the_way(r);
     broker_start(b);
     judge(r, seed);
     for (unsigned i = 0; i < MEMBERS; i++)
-        wire_close(&r->m[i].w, false);
+        forget(&r->m[i].w);
     broker_stop(b);
     check_store(r);
     broker_start(b); /* for the next round nobody is left */
