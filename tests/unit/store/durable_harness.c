@@ -9,12 +9,18 @@
 #include <unistd.h>
 
 static _Atomic int64_t wall_clock;
-static _Atomic msec core_clock;
+static _Atomic msec core_clock, passed;
 
 void clock_set(int64_t wall, msec now)
 {
     atomic_store(&wall_clock, wall);
     atomic_store(&core_clock, now);
+    atomic_store(&passed, 0);
+}
+
+void clock_pass(msec ms)
+{
+    atomic_fetch_add(&passed, ms);
 }
 
 static int64_t wall(void)
@@ -29,7 +35,7 @@ static msec now(void)
     if (fixed != 0)
         return fixed;
     clock_gettime(CLOCK_MONOTONIC, &t);
-    return (msec)t.tv_sec * 1000 + (msec)t.tv_nsec / 1000000;
+    return (msec)t.tv_sec * 1000 + (msec)t.tv_nsec / 1000000 + atomic_load(&passed);
 }
 
 /* The core's: the store calls it with what we gave to turn_end. */

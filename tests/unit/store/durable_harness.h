@@ -34,6 +34,8 @@ struct harness {
 
 /* The clocks of all tests: what they stand at; the monotonic one runs by itself where ms is 0. */
 void clock_set(int64_t wall, msec now);
+/* The monotonic one, where it runs by itself, is later by so much from now on. */
+void clock_pass(msec ms);
 
 /* A fresh folder; nothing is opened. */
 void harness_init(struct harness *h);
