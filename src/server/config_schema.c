@@ -86,7 +86,8 @@ const struct config_key config_keys[] = {
     {"limits", "connect_timeout", VALUE_MS, GLOBAL(limits.connect_timeout), 100, HOUR_MS, NULL, "10s", NULL,
      "Time from the connection to a whole CONNECT, TLS handshake included; the broker's own queues don't count."},
     {"limits", "max_handshakes", VALUE_NUMBER, GLOBAL(limits.max_handshakes), 1, 65535, NULL, "256", NULL,
-     "TLS handshakes in progress at a time, counted from the client's whole hello on; who comes then waits."},
+     "TLS handshakes in progress at a time, from the client's whole hello on, without those whose client is silent for "
+     "more than a second. Who comes then waits."},
     {"limits", "max_packet_size", VALUE_SIZE, GLOBAL(limits.max_packet_size), 64, 256 * MIB, NULL, "1M", NULL,
      "The largest packet a client may send, header included."},
     {"limits", "max_inflight", VALUE_NUMBER, GLOBAL(limits.max_inflight), 1, 65535, NULL, "20", NULL,

@@ -51,9 +51,10 @@ struct tls {
     struct pool *pool; /* for out, during a call only */
     bool *moved;       /* on the stack of tls_pump while it runs: set when the owner gives t away inside an event */
     const struct tls_pair *pair; /* which certificate it gets; NULL until then */
-    struct client_hello *hello;  /* what it offered; NULL before the first byte, and from the first packet on */
-    bool late;                   /* it has waited for its turn so long that its peer may have left */
-    bool placed;                 /* it holds one of the places for handshakes */
+    struct client_hello *hello; /* what it offered, in a struct greeting; NULL before the first byte, and from the first
+                                   packet on */
+    bool late;                  /* it has waited for its turn so long that its peer may have left */
+    bool placed;                /* it holds one of the places for handshakes */
     bool established;
     bool answered; /* more than an alert was sent: the client has seen our certificate */
     bool in_is_rest;
@@ -62,6 +63,25 @@ struct tls {
     uint8_t plain_alert;    /* that came unencrypted, before the handshake was done; 0: none */
     struct tls_peer peer[]; /* one, where the listener asks who its clients are; else none */
 };
+
+/* What only a handshake needs. */
+struct greeting {
+    struct client_hello hello;
+    struct handshake_wait wait;
+    struct tls *of;
+};
+
+static struct greeting *greeting(const struct tls *s)
+{
+    return container_of(s->hello, struct greeting, hello);
+}
+
+/* From the first packet on TLS is beyond doubt. */
+static void forget_hello(struct tls *s)
+{
+    mem_free(s->hello != NULL ? greeting(s) : NULL);
+    s->hello = NULL;
+}
 
 static bool asks(const struct tls *s)
 {
@@ -133,7 +153,7 @@ void tls_free(struct tls *s, struct pool *pool)
     assert(list_empty(&s->turn));
     if (s->ssl != NULL)
         wolfSSL_free(s->ssl);
-    mem_free(s->hello);
+    forget_hello(s);
     if (asks(s))
         tls_peer_fini(s->peer);
     buf_fini(&s->rest);
@@ -295,6 +315,8 @@ void tls_want_turn(struct transport *t)
         stream_pause(t); /* it waits longer than a turn */
         return;
     }
+    if (s->hello != NULL)
+        handshakes_wait_ends(t->loop, &greeting(s)->wait);
     s->queued_at = uv_now(t->loop->uv);
     handshakes_add(t->loop, &s->turn, s->ssl != NULL);
 }
@@ -307,17 +329,39 @@ void tls_leave_queue(struct tls *s)
 static bool take_place(struct tls *s)
 {
     const struct transport_loop *l = s->stream->loop;
-    if (!s->placed && l->take_place != NULL)
-        s->placed = l->take_place(l->ctx);
-    return s->placed || l->take_place == NULL;
+    if (s->ssl != NULL || l->take_place == NULL)
+        return true;
+    s->placed = l->take_place(l->ctx);
+    return s->placed;
 }
 
-void tls_give_place(struct tls *s)
+static void give_place(struct tls *s)
 {
     if (!s->placed)
         return;
     s->placed = false;
     s->stream->loop->give_place(s->stream->loop->ctx);
+}
+
+void tls_give_place(struct tls *s)
+{
+    if (s->hello != NULL)
+        handshakes_wait_ends(s->stream->loop, &greeting(s)->wait);
+    give_place(s);
+}
+
+void tls_lose_place(struct handshake_wait *w)
+{
+    give_place(container_of(w, struct greeting, wait)->of);
+}
+
+void tls_give_up(struct handshake_wait *w)
+{
+    struct transport *t = container_of(w, struct greeting, wait)->of->stream;
+    t->broken = true;
+    stream_ended(t, "the client was silent in its TLS handshake for so long that room was made for others",
+                 "thousands do that at a time: an attack, or a network that loses packets; see where they come from",
+                 true);
 }
 
 void tls_got_nothing(struct tls *s)
@@ -370,11 +414,22 @@ static bool has_no_group(const struct tls *s)
     return auth == NULL || auth->keys == NULL || (!h->psk && (h->offers & OFFER_PSK) == 0);
 }
 
+static bool make_greeting(struct tls *s)
+{
+    struct greeting *g = mem_try_alloc(sizeof(*g));
+    if (g == NULL)
+        return false;
+    handshake_wait_init(&g->wait);
+    g->of = s;
+    s->hello = &g->hello;
+    return true;
+}
+
 /* Reads the hello and makes wolfSSL's object, once the hello is there as a whole or is seen to be none. */
 static bool begin(struct transport *t)
 {
     struct tls *s = t->tls;
-    if (s->hello == NULL && (s->hello = mem_try_alloc(sizeof(*s->hello))) == NULL) {
+    if (s->hello == NULL && !make_greeting(s)) {
         fail(t, MEMORY_E);
         return false;
     }
@@ -398,6 +453,13 @@ static bool begin(struct transport *t)
     return false;
 }
 
+static void wait_for_peer(struct transport *t)
+{
+    struct tls *s = t->tls;
+    stream_flush(t, &s->out);
+    handshakes_wait(t->loop, &greeting(s)->wait, s->placed || t->loop->take_place == NULL);
+}
+
 /* One step of the handshake. True: it is done, and t is still ours. */
 static bool shake_hands(struct transport *t, const bool *moved)
 {
@@ -409,7 +471,7 @@ static bool shake_hands(struct transport *t, const bool *moved)
     if (rc != WOLFSSL_SUCCESS) {
         int error = wolfSSL_get_error(s->ssl, rc);
         if (error == WOLFSSL_ERROR_WANT_READ)
-            stream_flush(t, &s->out);
+            wait_for_peer(t);
         else
             fail(t, error);
         return false;
@@ -431,13 +493,6 @@ static bool shake_hands(struct transport *t, const bool *moved)
         t->events->drained(t->owner);
     }
     return !*moved && !t->closing;
-}
-
-/* From the first packet on TLS is beyond doubt. */
-static void forget_hello(struct tls *s)
-{
-    mem_free(s->hello);
-    s->hello = NULL;
 }
 
 /* One wolfSSL_read into the owner's room. True: there may be more, and t is still ours. */

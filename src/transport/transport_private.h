@@ -72,8 +72,13 @@ void tls_leave_queue(struct tls *s);
 bool tls_take_turn(struct list *node);
 /* Its turn was in vain: nothing was there. */
 void tls_got_nothing(struct tls *s);
-/* The handshake is over: others may begin. Idempotent. */
+/* The handshake is over, or not begun yet: others may. Idempotent. */
 void tls_give_place(struct tls *s);
+struct handshake_wait;
+/* Its peer is slow: others may begin, too. */
+void tls_lose_place(struct handshake_wait *w);
+/* Too many peers are: this one is not waited for any longer. */
+void tls_give_up(struct handshake_wait *w);
 uint64_t tls_waited(struct tls *s);
 /* Ciphertext that came, in the loop's read buffer. t may be gone to another loop afterwards. */
 void tls_input(struct transport *t, const uint8_t *p, size_t n);
