@@ -412,11 +412,13 @@ static bool check_identity(struct authenticator *a, const struct auth_request *r
 bool authenticator_check(struct authenticator *a, const struct auth_request *r, auth_answer answer, void *arg,
                          uint64_t tag)
 {
+    /* Where a form was left empty, many clients send a name and a password of no length: none was given. */
+    bool given = (r->has_user || r->has_password) && r->user.n + r->password.n > 0;
     if (r->identity.n > 0)
         return check_identity(a, r, answer, arg, tag);
-    if (r->has_user && r->has_password)
+    if (given && r->has_user && r->has_password)
         return check_pair(a, r, answer, arg, tag);
-    if (r->has_user || r->has_password) /* half of a pair, for whatever name: never right */
+    if (given) /* half of a pair, for whatever name: never right */
         answer(arg, tag, REASON_BAD_USER_NAME_OR_PASSWORD, NULL);
     else if (r->anonymous)
         answer(arg, tag, REASON_SUCCESS, anonymous_rights(a));

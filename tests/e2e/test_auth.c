@@ -66,12 +66,13 @@ static void wrong_password_and_unknown_user_get_code_4(void **state)
     login(state, 4, "wrong", "alice", NULL);
     login(state, 4, "wrong", "mallory", "wonder land");
     login(state, 4, "wrong", "*", "wonder land");
-    login(state, 4, "wrong", "", "");
+    login(state, 4, "wrong", "", "pass word");
 }
 
 static void no_user_name_gets_code_5(void **state)
 {
     login(state, 5, "nobody", NULL, NULL);
+    login(state, 5, "empty", "", ""); /* a form that was left empty */
 }
 
 static void a_listener_may_let_anonymous_clients_in(void **state)

@@ -100,11 +100,15 @@ static void each_answer_and_what_it_costs(void **state)
     expect(a, "*", "pass word", REASON_BAD_USER_NAME_OR_PASSWORD, 1);
     /* Where the name ends and the password begins is part of what is remembered. */
     expect(a, "alicep", "ass word", REASON_BAD_USER_NAME_OR_PASSWORD, 1);
-    expect(a, "", "", REASON_BAD_USER_NAME_OR_PASSWORD, 1);
+    expect(a, "", "pass word", REASON_BAD_USER_NAME_OR_PASSWORD, 1);
     /* Half of a pair. */
     expect(a, "alice", NULL, REASON_BAD_USER_NAME_OR_PASSWORD, 0);
     expect(a, NULL, "pass word", REASON_BAD_USER_NAME_OR_PASSWORD, 0);
-    expect(a, NULL, NULL, REASON_SUCCESS, 0); /* anonymous */
+    /* Anonymous, also where both were left empty. */
+    expect(a, NULL, NULL, REASON_SUCCESS, 0);
+    expect(a, "", "", REASON_SUCCESS, 0);
+    expect(a, "", NULL, REASON_SUCCESS, 0);
+    expect(a, NULL, "", REASON_SUCCESS, 0);
     struct sink s;
     sink_init(&s, "not anonymous");
     assert_true(check(a, NULL, NULL, &s, 0));
