@@ -247,20 +247,28 @@ static int step_up(struct durable_db *db, int64_t from)
 
 int durable_db_whose(struct durable_db *db, const char *path, struct durable_made *made, char *err, size_t cap)
 {
-    int64_t version = 0, application = 0, tables = 0;
+    int64_t version = 0, application = 0, tables = 0, known = 0;
     int rc = durable_db_number(db, "PRAGMA user_version", 0, &version);
     if (rc == SQLITE_OK)
         rc = durable_db_number(db, "PRAGMA application_id", 0, &application);
     if (rc == SQLITE_OK)
         rc = durable_db_number(db, "SELECT count(*) FROM sqlite_schema", 0, &tables);
+    if (rc == SQLITE_OK)
+        rc = durable_db_number(db,
+                               "SELECT count(*) = 8 FROM sqlite_schema WHERE name IN ('session', 'subscription',"
+                               " 'message', 'queue', 'received', 'retained', 'ended', 'clock')",
+                               0, &known);
     *made = (struct durable_made){.version = version, .ours = application != 0, .empty = tables == 0};
     if (rc != SQLITE_OK)
         return rc;
-    if (application != DURABLE_APPLICATION && (application != 0 || tables != 0)) {
+    bool ours = application == DURABLE_APPLICATION;
+    if (!ours && known)
+        return SQLITE_CORRUPT;
+    if (!ours && (application != 0 || tables != 0)) {
         snprintf(err, cap, "%s is a database of another program; move it away", path);
         return SQLITE_MISMATCH;
     }
-    if (version > DURABLE_PLAUSIBLE || version < 0)
+    if (version > DURABLE_PLAUSIBLE || version < 0 || (version == 0 && tables != 0))
         return SQLITE_CORRUPT;
     if (version > DURABLE_SCHEMA) {
         snprintf(err, cap, "%s was made by a newer version of sotto (schema %lld, this one knows %d); use that one",

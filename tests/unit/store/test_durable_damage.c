@@ -333,10 +333,28 @@ static void check_refuses_a_later_schema(void **state)
     assert_int_equal(durable_show(h->dir, 0, put_line, &t, h->err, sizeof(h->err)), -1);
     assert_int_equal(t.n, 0);
     assert_false(harness_open_only(h));
-    query(h, "PRAGMA user_version = 1");
+    query(h, "PRAGMA user_version = 2");
     query(h, "PRAGMA application_id = 7");
+    query(h, "ALTER TABLE session RENAME TO other");
     assert_int_equal(durable_check(h->dir, put_line, &t, h->err, sizeof(h->err)), -1);
     assert_non_null(strstr(h->err, "another program"));
+}
+
+/* Numbers of the first page that no program wrote, beside all that is ours. */
+static void a_first_page_that_lies(void **state)
+{
+    static const char *const lies[] = {"PRAGMA user_version = 3476069", "PRAGMA user_version = -1",
+                                       "PRAGMA user_version = 0", "PRAGMA application_id = 7"};
+    struct harness *h = *state;
+    for (size_t i = 0; i < sizeof(lies) / sizeof(lies[0]); i++) {
+        query(h, lies[i]);
+        assert_true(harness_open(h));
+        assert_int_equal(count(h->dump, "session c"), SESSIONS);
+        assert_int_equal(count(h->dump, "  row "), SESSIONS * ROWS);
+        assert_int_equal(count(h->dump, "retained r/"), RETAINED);
+        assert_int_equal(files_like(h, "sotto.db.damaged"), i + 1);
+        harness_close(h);
+    }
 }
 
 /* ---------------------------------------------------------------- the log */
@@ -518,6 +536,7 @@ int main(void)
         T(check_finds_it),
         T(check_of_a_file_that_is_new),
         T(check_refuses_a_later_schema),
+        T(a_first_page_that_lies),
         T(a_log_that_is_whole),
         T(a_hole_in_the_log),
         T(a_log_without_its_header),
