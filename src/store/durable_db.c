@@ -289,7 +289,7 @@ static int bring_up(struct durable_db *db, const char *path, char *err, size_t c
     }
     for (; rc == SQLITE_OK && made.version < DURABLE_SCHEMA; made.version++)
         rc = step_up(db, made.version);
-    return rc;
+    return rc == SQLITE_ERROR ? SQLITE_CORRUPT : rc; /* a table of another step */
 }
 
 static int prepare(struct durable_db *db)

@@ -344,7 +344,8 @@ static void check_refuses_a_later_schema(void **state)
 static void a_first_page_that_lies(void **state)
 {
     static const char *const lies[] = {"PRAGMA user_version = 3476069", "PRAGMA user_version = -1",
-                                       "PRAGMA user_version = 0", "PRAGMA application_id = 7"};
+                                       "PRAGMA user_version = 0", "PRAGMA user_version = 1",
+                                       "PRAGMA application_id = 7"};
     struct harness *h = *state;
     for (size_t i = 0; i < sizeof(lies) / sizeof(lies[0]); i++) {
         query(h, lies[i]);
