@@ -84,28 +84,15 @@ function(sotto_wolfssl)
         int main(void) { return 0; }" SOTTO_WOLFSSL_TAKES_DEVICES)
 endfunction()
 
-# RSA with the AVX-512 IFMA instructions: what the compiler is told for that one file, which is only run where the processor
-# has them. Optimized in every build: intrinsics that are not are twenty times slower, and tests shake hands a lot.
-function(sotto_ifma)
-    set(flags -mavx512f -mavx512ifma -mbmi2 -O3)
-    list(JOIN flags " " CMAKE_REQUIRED_FLAGS)
-    set(CMAKE_REQUIRED_QUIET ON)
-    check_c_source_compiles("
-        #include <immintrin.h>
-        int main(void)
-        {
-            __m512i x = _mm512_madd52hi_epu64(_mm512_set1_epi64(1), _mm512_set1_epi64(2), _mm512_set1_epi64(3));
-            unsigned __int128 wide = 1;
-            return __builtin_cpu_supports(\"avx512ifma\") && _mm512_cmpeq_epi64_mask(x, x) == wide;
-        }" SOTTO_HAS_IFMA)
-    set_source_files_properties(src/transport/rsa2048_ifma.c PROPERTIES COMPILE_OPTIONS "${flags}")
-endfunction()
-
 sotto_package(UV libuv libuv1-dev)
 sotto_wolfssl()
-sotto_ifma()
 if(SOTTO_WOLFSSL_WANTS_AES)
     sotto_package(NETTLE nettle nettle-dev)
+endif()
+# Only these processors may have instructions that libcrypto has code for, and wolfSSL has not.
+if(SOTTO_WOLFSSL_TAKES_DEVICES AND CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|amd64|AMD64)$")
+    sotto_package(LIBCRYPTO libcrypto libssl-dev)
+    set(SOTTO_WANTS_LIBCRYPTO TRUE)
 endif()
 sotto_package(ARGON2 libargon2 libargon2-dev)
 sotto_package(SQLITE sqlite3 libsqlite3-dev)

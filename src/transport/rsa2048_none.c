@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Not for this kind of processor, or not with this compiler. */
+/* No other library for it, or not for this kind of processor. */
 #include "rsa2048_private.h"
 
 bool rsa2048_able(void)

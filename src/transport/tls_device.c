@@ -2,9 +2,9 @@
 /*
  * wolfCrypt lets a "device" take over single algorithms. Ours does AES-GCM for builds of wolfSSL without assembly
  * (tls_aes_nettle.c), where that is measured to be quicker, and signs with RSA-2048 keys where the processor can do
- * more than wolfSSL makes use of (rsa2048_ifma.c): a handshake with such a certificate is little else. What it declines
- * is done by wolfCrypt: public keys, which is how wolfSSL verifies each signature before it sends it, all other sizes,
- * all other algorithms.
+ * more than wolfSSL makes use of (rsa2048_libcrypto.c): a handshake with such a certificate is little else. What it
+ * declines is done by wolfCrypt: public keys, which is how wolfSSL verifies each signature before it sends it, all
+ * other sizes, all other algorithms.
  */
 #include "tls_device_private.h"
 
@@ -22,15 +22,18 @@
 /* Set before threads start, constant from then on. */
 static bool does_records, does_rsa;
 
-static bool take_number(mp_int *n, uint8_t to[RSA2048_HALF])
+/* False: it is longer than that. */
+static bool take_number(mp_int *n, uint8_t *to, int size)
 {
-    return mp_to_unsigned_bin_len(n, to, RSA2048_HALF) == MP_OKAY;
+    return mp_to_unsigned_bin_len(n, to, size) == MP_OKAY;
 }
 
 static bool take_key(RsaKey *from, struct rsa2048_key *k)
 {
-    return take_number(&from->p, k->p) && take_number(&from->q, k->q) && take_number(&from->dP, k->dp) &&
-           take_number(&from->dQ, k->dq) && take_number(&from->u, k->qinv);
+    return take_number(&from->n, k->n, RSA2048_SIZE) && take_number(&from->d, k->d, RSA2048_SIZE) &&
+           take_number(&from->e, k->e, RSA2048_PUBLIC) && take_number(&from->p, k->p, RSA2048_HALF) &&
+           take_number(&from->q, k->q, RSA2048_HALF) && take_number(&from->dP, k->dp, RSA2048_HALF) &&
+           take_number(&from->dQ, k->dq, RSA2048_HALF) && take_number(&from->u, k->qinv, RSA2048_HALF);
 }
 
 static int on_rsa(wc_CryptoInfo *info)

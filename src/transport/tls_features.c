@@ -162,7 +162,7 @@ const char *tls_library(void)
     bool rsa = tls_device_for_rsa() != INVALID_DEVID && rsa2048_able();
     snprintf(text, sizeof(text), "wolfSSL %s (%s, %s%s%s%s%s%s)", LIBWOLFSSL_VERSION_STRING, BUILD,
              HAS_ASSEMBLY ? "with assembly" : "no assembly", other ? "; AES-GCM by " : "",
-             other ? tls_aes_other_name() : "", rsa ? "; RSA-2048 by AVX-512 IFMA" : "", named ? "; source " : "",
+             other ? tls_aes_other_name() : "", rsa ? "; RSA-2048 by libcrypto" : "", named ? "; source " : "",
              SOTTO_WOLFSSL_SOURCE);
     return text;
 }
