@@ -238,13 +238,14 @@ static void answer_all(struct authenticator *a, struct job *j, enum reason reaso
 
 /* ----------------------------------------------------------------- threads */
 
+/* An empty password protects nothing: it is never right, not even where a file has its hash. */
 static bool compute(struct authenticator *a, const struct job *j)
 {
     const char *hash = users_password(j->users, j->name);
     const char *decoy = hash == NULL ? users_decoy(j->users, j->name) : NULL;
     atomic_fetch_add_explicit(&a->hashes, 1, memory_order_relaxed);
     bool good = password_verify(j->password, hash != NULL ? hash : decoy);
-    return good && hash != NULL;
+    return good && hash != NULL && j->password.n > 0;
 }
 
 static void *work(void *arg)

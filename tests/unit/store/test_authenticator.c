@@ -11,6 +11,9 @@
 #define CHEAP "$argon2id$v=19$m=64,t=2,p=2$c29tZXNhbHRzYWx0$vT9ohAnsShQO1BHCSPk+XMVLL2yfuxnv"
 #define DEAR "$argon2id$v=19$m=19456,t=2,p=1$MDEyMzQ1Njc4OWFiY2RlZg$YnKzb/u6hmJ516aEqJGlb8wjpkNVOVVSyr/RTHTNGTc"
 
+/* "", cheap */
+#define EMPTY "$argon2id$v=19$m=64,t=3,p=1$MDEyMzQ1Njc4OWFiY2RlZg$7uDD4c2ZCroP6umVVTx+UE4Ty6zXKLJloo5YX7iRSCQ"
+
 #define REASONS 256
 
 /* Collects answers; tags are added up, so that a lost or doubled one shows. */
@@ -113,6 +116,17 @@ static void each_answer_and_what_it_costs(void **state)
     sink_init(&s, "not anonymous");
     assert_true(check(a, NULL, NULL, &s, 0));
     assert_int_equal(s.reasons[REASON_NOT_AUTHORIZED], 1);
+    authenticator_free(a);
+}
+
+/* mosquitto's password files may have its hash, and mosquitto lets nobody in with it. */
+static void an_empty_password_opens_nothing(void **state)
+{
+    struct authenticator *a = authenticator_new(users("[empty]\npassword = " EMPTY "\n"), 1);
+    (void)state;
+    expect(a, "empty", "", REASON_BAD_USER_NAME_OR_PASSWORD, 1);
+    expect(a, "empty", NULL, REASON_BAD_USER_NAME_OR_PASSWORD, 0);
+    expect(a, "empty", "pass word", REASON_BAD_USER_NAME_OR_PASSWORD, 1);
     authenticator_free(a);
 }
 
@@ -324,6 +338,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_answer_and_what_it_costs),
+        cmocka_unit_test(an_empty_password_opens_nothing),
         cmocka_unit_test(identities_and_their_passwords),
         cmocka_unit_test(users_are_replaced),
         cmocka_unit_test(without_any_user_a_check_still_costs_a_hash),
