@@ -40,6 +40,17 @@ static inline bool may_send(const struct session *n, uint8_t qos)
     return qos == 0 || (window_open(n) && !(qos == 2 && session_durable(n)));
 }
 
+static inline bool may_receive(const struct session *n, struct bytes topic)
+{
+    return rights_unlimited(n->rights, RIGHT_RECEIVE) || rights_allow(n->rights, RIGHT_RECEIVE, session_id(n), topic);
+}
+
+/* What waits may have been right when it came, and is not to be sent now: it has expired, or a deny rule is there. */
+static inline bool out_of_date(const struct session *n, const struct message *m)
+{
+    return m->expires <= n->shard->now || !may_receive(n, message_topic(m));
+}
+
 /*
  * What a waiting message counts for in max_queued_bytes: topic, properties, payload, and the name of the group that is
  * stored with it. QoS 0, which max_queued_messages does not count (it says how much may be promised), counts with all
@@ -507,9 +518,7 @@ static RARE void deliver_with_ids(struct session *n, const struct pub *p, const 
 /* By what the session's user may receive, and for QoS 0 whether there is a client. */
 static inline bool may_have(const struct session *n, const struct pub *p, uint8_t qos)
 {
-    if (!rights_unlimited(n->rights, RIGHT_RECEIVE) && !rights_allow(n->rights, RIGHT_RECEIVE, session_id(n), p->topic))
-        return false;
-    return qos > 0 || (n->client != NULL && n->client->state == CLIENT_UP);
+    return may_receive(n, p->topic) && (qos > 0 || (n->client != NULL && n->client->state == CLIENT_UP));
 }
 
 static inline uint8_t lower_qos(const struct sub_options *o, const struct pub *p)
@@ -597,7 +606,7 @@ bool session_send_retained(struct session *n, const struct retained_message *m, 
         return false;
     if (d.qos > 0 && (!window_open(n) || session_waiting(n) > 0))
         return false;
-    if (!rights_unlimited(n->rights, RIGHT_RECEIVE) && !rights_allow(n->rights, RIGHT_RECEIVE, session_id(n), m->topic))
+    if (!may_receive(n, m->topic))
         return true;
     struct pub p = {.topic = m->topic, .qos = m->qos, .retain = true, .expires = m->expires};
     p.payload = m->payload != NULL ? bytes_of(m->payload->p, m->payload->n) : (struct bytes){NULL, 0};
@@ -660,7 +669,7 @@ static enum step send_unsent(struct session *n)
     }
     if (n->unsent >= n->window)
         return STEP_FULL;
-    if (d->msg->expires <= n->shard->now && !d->sent) {
+    if (!d->sent && out_of_date(n, d->msg)) {
         session_done(n, n->unsent);
         return STEP_DONE;
     }
@@ -680,7 +689,7 @@ static enum step send_waiting(struct session *n)
         __builtin_prefetch(ahead);
         __builtin_prefetch(ahead + 64);
     }
-    if (d->msg->expires <= n->shard->now) {
+    if (out_of_date(n, d->msg)) {
         drop_waiting(n);
         return STEP_DONE;
     }
@@ -703,7 +712,7 @@ static RARE void take_ahead(struct session *n)
 {
     while (session_waiting(n) > 0 && window_open(n)) {
         struct delivery *d = ring_at(&n->deliveries, n->inflight);
-        if (d->qos == 0 || message_held(d->msg) || d->msg->expires <= n->shard->now || (d->qos == 2 && d->shared))
+        if (d->qos == 0 || message_held(d->msg) || out_of_date(n, d->msg) || (d->qos == 2 && d->shared))
             return;
         uncount(n, d);
         take_off(n, d);
