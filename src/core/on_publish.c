@@ -254,7 +254,8 @@ void on_pubrec(struct client *c, const struct packet *p)
         if (i >= n->unsent) /* from an earlier connection; PUBREL will be sent in its turn */
             return;
     }
-    client_answer_ack(c, PACKET_PUBREL, p->ack.id, d != NULL ? REASON_SUCCESS : REASON_PACKET_ID_NOT_FOUND, need);
+    bool known = d != NULL && d->qos == 2;
+    client_answer_ack(c, PACKET_PUBREL, p->ack.id, known ? REASON_SUCCESS : REASON_PACKET_ID_NOT_FOUND, need);
 }
 
 void on_pubrel(struct client *c, const struct packet *p)

@@ -105,6 +105,15 @@ static void ids_that_are_not_in_use__MQTT5_3_6_2_1__MQTT5_3_7_2_1(void **state)
     rig_expect_reason(a, PACKET_PUBCOMP, 10, REASON_PACKET_ID_NOT_FOUND);
     rig_send_ack_reason(a, PACKET_PUBCOMP, 11, REASON_PACKET_ID_NOT_FOUND);
     rig_expect_nothing(a);
+    /* In use, but not for QoS 2. */
+    struct peer *p = rig_clean(r, "p");
+    rig_subscribe(a, 12, "t:1");
+    rig_publish(p, "t", "x", 1, false);
+    uint16_t id = rig_expect_publish(a, "t", "x", 1, false, false);
+    rig_send_ack(a, PACKET_PUBREC, id);
+    rig_expect_reason(a, PACKET_PUBREL, id, REASON_PACKET_ID_NOT_FOUND);
+    rig_send_ack(a, PACKET_PUBACK, id);
+    rig_expect_nothing(a);
 }
 
 /* [MQTT5-4.4.0-2] [MQTT5-4.3.3-4] */
