@@ -214,6 +214,11 @@ static bool on_retained(void *ctx, const struct durable_message *m)
     return result != RESTORE_FULL;
 }
 
+static void on_lost(void *ctx, uint64_t rows)
+{
+    ((struct restoring *)ctx)->lost += rows;
+}
+
 static void say_losses(const struct restoring *r)
 {
     if (r->full > 0)
@@ -242,7 +247,8 @@ int persist_restore(struct server *s, char *err, size_t cap)
                                 .row = on_row,
                                 .session_over = on_session_over,
                                 .given = on_given,
-                                .retained = on_retained};
+                                .retained = on_retained,
+                                .lost = on_lost};
     int rc = durable_restore(s->durable, &v, err, cap);
     restore_sessions_over(r.core);
     restore_free(r.core);

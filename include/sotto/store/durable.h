@@ -109,6 +109,9 @@ struct durable_visitor {
     void (*session_over)(void *ctx);
     void (*given)(void *ctx, const struct durable_row *r);
     bool (*retained)(void *ctx, const struct durable_message *m);
+    /* Last: so many rows are there and could not be given, their message or their place is damaged. Not called for 0.
+     */
+    void (*lost)(void *ctx, uint64_t rows);
 };
 
 /* Before durable_start. Gives all that is stored; progress goes to the log. 0, or -1 with one line in err. */

@@ -180,6 +180,11 @@ static bool on_retained(void *ctx, const struct durable_message *m)
     return !bytes_equal(m->topic, bytes_str("unwanted"));
 }
 
+static void on_lost(void *ctx, uint64_t rows)
+{
+    add(ctx, "lost %llu\n", (unsigned long long)rows);
+}
+
 bool harness_open_only(struct harness *h)
 {
     h->d = durable_open(&h->c, h->err, sizeof(h->err));
@@ -197,7 +202,8 @@ bool harness_open(struct harness *h)
                                 .row = on_row,
                                 .session_over = on_over,
                                 .given = on_given,
-                                .retained = on_retained};
+                                .retained = on_retained,
+                                .lost = on_lost};
     h->dump_n = 0;
     add(h, " ");
     h->dump_n = 0;

@@ -358,6 +358,17 @@ static void a_first_page_that_lies(void **state)
     }
 }
 
+/* What the look over the file doesn't see is told all the same. */
+static void rows_that_are_hidden(void **state)
+{
+    struct harness *h = *state;
+    query(h, "DELETE FROM message WHERE id IN (SELECT message FROM queue LIMIT 2)");
+    query(h, "UPDATE queue SET session = 7777 WHERE session = (SELECT max(session) FROM queue) AND row = 3");
+    assert_true(harness_open(h));
+    assert_int_equal(count(h->dump, "  row "), SESSIONS * ROWS - 3);
+    assert_non_null(strstr(h->dump, "lost 3\n"));
+}
+
 /* ---------------------------------------------------------------- the log */
 
 #define MORE 30 /* sessions, each in a transaction of its own */
@@ -538,6 +549,7 @@ int main(void)
         T(check_of_a_file_that_is_new),
         T(check_refuses_a_later_schema),
         T(a_first_page_that_lies),
+        T(rows_that_are_hidden),
         T(a_log_that_is_whole),
         T(a_hole_in_the_log),
         T(a_log_without_its_header),
