@@ -97,11 +97,12 @@ static bool load_cas(const struct tls_pairs *to, struct tls_auth *a, const char 
 /* ---- revocation lists ---- */
 
 #ifdef HAVE_CRL
-static bool enable_crl(const struct tls_pairs *to)
+static bool enable_crl(const struct tls_pairs *to, bool all)
 {
     bool ok = true;
+    int how = WOLFSSL_CRL_CHECK | (all ? WOLFSSL_CRL_CHECKALL : 0);
     for (size_t i = 0; i < to->n && ok; i++)
-        ok = wolfSSL_CTX_EnableCRL(to->v[i].native, WOLFSSL_CRL_CHECK | WOLFSSL_CRL_CHECKALL) == WOLFSSL_SUCCESS;
+        ok = wolfSSL_CTX_EnableCRL(to->v[i].native, how) == WOLFSSL_SUCCESS;
     return ok;
 }
 
@@ -113,9 +114,9 @@ static bool add_crl(const struct tls_pairs *to, struct bytes der)
     return ok;
 }
 #else
-static bool enable_crl(const struct tls_pairs *to)
+static bool enable_crl(const struct tls_pairs *to, bool all)
 {
-    (void)to;
+    (void)to, (void)all;
     return false;
 }
 
@@ -131,6 +132,7 @@ struct lists {
     const struct x509_pool *cas;
     const char *path;
     bool *covered; /* by CA: a list of it was read */
+    bool revoked;  /* a list names a CA of client_ca */
     struct tls_auth *auth;
     struct tls_complaint *wrong;
 };
@@ -152,6 +154,42 @@ static size_t maker_of(const struct lists *l, const struct x509_crl *crl)
             x509_is_signed(crl->body, crl->signature_oid, crl->signature, &l->cas->v[i].key) == X509_NOT_SIGNED))
         i++;
     return i;
+}
+
+static bool revokes_a_ca(const struct lists *l, const struct x509_crl *crl)
+{
+    struct rd r = rd_of(crl->revoked);
+    for (struct x509_revoked entry; x509_crl_next(&r, &entry);) {
+        for (size_t i = 0; i < l->cas->n; i++) {
+            if (bytes_equal(l->cas->v[i].issuer, crl->issuer) && bytes_equal(l->cas->v[i].serial, entry.serial))
+                return true;
+        }
+    }
+    return r.bad;
+}
+
+/* A CA of client_ca whose own issuer is not there: trust begins with it. */
+static bool begins_in_the_middle(const struct x509_pool *cas)
+{
+    bool found = true;
+    for (size_t i = 0; i < cas->n && found; i++) {
+        found = false;
+        for (size_t k = 0; k < cas->n && !found; k++)
+            found = bytes_equal(cas->v[k].subject, cas->v[i].issuer);
+    }
+    return !found;
+}
+
+/*
+ * wolfSSL from 5.7 on looks for each CA above a client's certificate in the list of that CA's issuer, and refuses the
+ * client where there is none: so nobody would get in where client_ca begins with an intermediate CA, whose issuer has
+ * no business here. Then only the client's certificate is looked up. That lets nobody in who would be kept out else: a
+ * CA that the client brings has no list here, so nothing that it issued is taken; and where a list names one of
+ * client_ca, all are looked up in any case.
+ */
+static bool looks_up_all(const struct lists *l)
+{
+    return l->revoked || !begins_in_the_middle(l->cas);
 }
 
 static bool load_list(struct lists *l, struct bytes der)
@@ -178,6 +216,7 @@ static bool load_list(struct lists *l, struct bytes der)
     if (!add_crl(l->to, der))
         return complain_of_list(l, &crl, "is not understood by wolfSSL: make it with SHA-256 and RSA or ECDSA");
     l->covered[ca] = true;
+    l->revoked |= revokes_a_ca(l, &crl);
     if (l->auth->crl_until == 0 || crl.until < l->auth->crl_until) {
         l->auth->crl_until = crl.until;
         x509_short_name(crl.issuer, l->auth->crl_name, sizeof(l->auth->crl_name));
@@ -230,7 +269,7 @@ static bool load_crl(const struct tls_pairs *to, struct tls_auth *a, const char 
         return false;
     struct lists l = {
         .to = to, .cas = &a->cas, .path = path, .covered = mem_alloc(a->cas.n), .auth = a, .wrong = wrong};
-    bool ok = tls_feature_need(TLS_FEATURE_CRL, "crl", wrong->text, wrong->cap) && enable_crl(to);
+    bool ok = tls_feature_need(TLS_FEATURE_CRL, "crl", wrong->text, wrong->cap) && enable_crl(to, false);
     int n = ok ? load_lists(&l, &f) : -1;
     if (n == 0)
         snprintf(
@@ -238,7 +277,7 @@ static bool load_crl(const struct tls_pairs *to, struct tls_auth *a, const char 
             "%s holds no revocation list: it must be PEM with -----BEGIN X509 CRL----- or DER (`sotto cert revoke` "
             "makes one)",
             path);
-    ok = n > 0 && all_covered(&l);
+    ok = n > 0 && all_covered(&l) && enable_crl(to, looks_up_all(&l));
     a->crl_file = mem_strndup(path, strlen(path));
     mem_free(l.covered);
     pem_file_free(&f);

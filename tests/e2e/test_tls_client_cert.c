@@ -385,7 +385,9 @@ static const char make_chains[] =
     "/CN=root "
     "-days 30; "
     "sign middle root ca; sign bad root ca; sign deep middle leaf; sign below-bad bad leaf; "
+    "sign lost middle leaf; "
     "openssl ca -config root.cnf -cert root.crt -keyfile root.key -revoke bad.crt; "
+    "openssl ca -config middle.cnf -cert middle.crt -keyfile middle.key -revoke lost.crt; "
     "for c in root middle bad; do openssl ca -gencrl -config $c.cnf -cert $c.crt -keyfile $c.key -crldays 30 -out "
     "$c.crl; done; "
     "cat root.crl middle.crl bad.crl > crl.pem; cat root.crt middle.crt bad.crt > cas.pem; "
@@ -408,8 +410,9 @@ static void chains_with_intermediate_cas(void **state)
     configure(&b,
               "[broker]\nthreads = 1\ndata_dir = @DIR@/data\n[auth]\nusers = users.ini\n"
               "[listener.root]\nport = @P0@\nclient_ca = root.crt\n%s"
-              "[listener.crl]\nport = @P1@\nclient_ca = cas.pem\ncrl = crl.pem\n%s",
-              section, section);
+              "[listener.crl]\nport = @P1@\nclient_ca = cas.pem\ncrl = crl.pem\n%s"
+              "[listener.middle]\nport = @P2@\nclient_ca = middle.crt\ncrl = middle.crl\n%s",
+              section, section, section);
     broker_start(&b);
     for (int minor = 2; minor <= 3; minor++) {
         struct visit v = {.port = b.ports[0], .minor = minor, .cert = broker_path(&b, "deep")};
@@ -427,6 +430,17 @@ static void chains_with_intermediate_cas(void **state)
         struct visit bad = {.port = b.ports[1], .minor = minor, .cert = broker_path(&b, "below-bad")};
         bad.chain = broker_path(&b, "bad.crt");
         assert_int_equal(visit(&bad), TLS_REFUSED);
+        /* Where client_ca begins with the intermediate CA, nobody asks for a list of the root. */
+        struct visit middle = {.port = b.ports[2], .minor = minor, .cert = broker_path(&b, "deep")};
+        assert_int_equal(visit(&middle), LET_IN);
+        middle.chain = broker_path(&b, "middle.crt");
+        assert_int_equal(visit(&middle), LET_IN);
+        for (unsigned port = 1; port < 3; port++) {
+            struct visit lost = {.port = b.ports[port], .minor = minor, .cert = broker_path(&b, "lost")};
+            assert_int_equal(visit(&lost), TLS_REFUSED);
+            lost.chain = broker_path(&b, "middle.crt");
+            assert_int_equal(visit(&lost), TLS_REFUSED);
+        }
         struct visit near = {.port = b.ports[0], .minor = minor, .cert = broker_path(&b, "near")};
         near.chain = broker_path(&b, "near.chain");
         assert_int_equal(visit(&near), LET_IN);
