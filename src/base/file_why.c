@@ -31,17 +31,27 @@ static bool closed_folder(const char *path, char folder[PATH_MAX], struct stat *
     return false;
 }
 
-static void refused(const char *path, char *out, size_t cap)
+/* A folder on the way may be somebody's home, so it is not to be given away. False when no folder is the reason. */
+static bool unreachable(const char *path, char *out, size_t cap)
 {
     char folder[PATH_MAX];
     struct stat st;
+    if (!closed_folder(path, folder, &st))
+        return false;
+    snprintf(out, cap,
+             "can't be reached by user %u: the folder %s does not let it in (it is mode %04o, owner %u): "
+             "sudo chmod o+x %s, or use another place",
+             (unsigned)geteuid(), folder, (unsigned)st.st_mode & 07777u, (unsigned)st.st_uid, folder);
+    return true;
+}
+
+static void refused(const char *path, char *out, size_t cap)
+{
+    struct stat st;
     unsigned uid = (unsigned)geteuid();
-    if (closed_folder(path, folder, &st))
-        snprintf(out, cap,
-                 "can't be reached by user %u: the folder %s does not let it in (it is mode %04o, owner %u): "
-                 "sudo chown %u %s",
-                 uid, folder, (unsigned)st.st_mode & 07777u, (unsigned)st.st_uid, uid, folder);
-    else if (stat(path, &st) == 0)
+    if (unreachable(path, out, cap))
+        return;
+    if (stat(path, &st) == 0)
         snprintf(out, cap,
                  "can't be read by user %u (it is mode %04o, owner %u): sudo chown %u %s && sudo chmod 0600 %s", uid,
                  (unsigned)st.st_mode & 07777u, (unsigned)st.st_uid, uid, path, path);
@@ -60,6 +70,8 @@ void file_why_read(const char *path, int error, char *out, size_t cap)
 void file_why_folder(const char *path, uid_t uid, int error, char *out, size_t cap)
 {
     struct stat st;
+    if (error == EACCES && uid == geteuid() && unreachable(path, out, cap))
+        return;
     if (error == EROFS)
         snprintf(out, cap, "can't be written: it is mounted read-only; mount a folder there that can be written");
     else if ((error == EACCES || error == EPERM) && stat(path, &st) == 0)

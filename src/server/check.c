@@ -108,8 +108,7 @@ static void check_data_dir(const struct config *c, struct config_errors *e)
         return;
     }
     if (errno != ENOENT) {
-        config_error(e, 0, "broker", "data_dir", "%s: %s; check the path and its permissions", c->data_dir,
-                     strerror(errno));
+        folder_refused(c->data_dir, e);
         return;
     }
     /* It will be made at the first start, where the nearest folder above it allows that. */

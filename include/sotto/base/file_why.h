@@ -12,7 +12,8 @@
 /* "can't be read by user 1234 (it is mode 0600, owner 0): sudo chown 1234 FILE && sudo chmod 0600 FILE"; the path
  * itself is not in front. error: the errno value that reading ended with. */
 void file_why_read(const char *path, int error, char *out, size_t cap);
-/* The same for a folder in which uid can't make files, or a file that it can't write. */
+/* The same for a folder in which uid can't make files, or a file that it can't write. Folders on the way are looked at
+ * only where uid is who asks. */
 void file_why_folder(const char *path, uid_t uid, int error, char *out, size_t cap);
 /* Everybody on this machine may write it: then it proves nothing. mode: its permission bits. Fills out only when true.
  */

@@ -55,7 +55,7 @@ static void a_folder_says_whom_it_refuses(void **state)
 }
 
 /* Whom the kernel refuses depends on who asks, so a stranger asks, in a process of its own. */
-static void ask_as_stranger(const char *path, char *why, size_t cap)
+static void ask_as_stranger(const char *path, bool folder, char *why, size_t cap)
 {
     int ends[2], status;
     assert_int_equal(pipe(ends), 0);
@@ -63,7 +63,10 @@ static void ask_as_stranger(const char *path, char *why, size_t cap)
     if (pid == 0) {
         if (setgid(STRANGER) != 0 || setuid(STRANGER) != 0)
             _exit(1);
-        file_why_read(path, EACCES, why, cap);
+        if (folder)
+            file_why_folder(path, STRANGER, EACCES, why, cap);
+        else
+            file_why_read(path, EACCES, why, cap);
         _exit(write(ends[1], why, strlen(why) + 1) > 0 ? 0 : 1);
     }
     close(ends[1]);
@@ -88,12 +91,14 @@ static void a_refused_file_or_folder_is_named(void **state)
     assert_non_null(f);
     fclose(f);
     assert_int_equal(chmod(file, 0640), 0);
-    ask_as_stranger(file, why, sizeof why);
+    ask_as_stranger(file, false, why, sizeof why);
     expect(why, "can't be read by user 12345 (it is mode 0640, owner 0): sudo chown 12345 ");
     expect(why, " && sudo chmod 0600 ");
     assert_int_equal(chmod(inner, 0700), 0);
-    ask_as_stranger(file, why, sizeof why);
-    expect(why, "/inner does not let it in (it is mode 0700, owner 0): sudo chown 12345 ");
+    ask_as_stranger(file, false, why, sizeof why);
+    expect(why, "/inner does not let it in (it is mode 0700, owner 0): sudo chmod o+x ");
+    ask_as_stranger(file, true, why, sizeof why);
+    expect(why, "/inner does not let it in (it is mode 0700, owner 0): sudo chmod o+x ");
     unlink(file);
     rmdir(inner);
     rmdir(folder);
