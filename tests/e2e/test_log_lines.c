@@ -3,7 +3,7 @@
 #include "e2e/e2e.h"
 
 static const char config[] =
-    "[log]\nlevel = info\n[auth]\nusers = users.ini\n[limits]\nmax_subscriptions = 1\n"
+    "[broker]\ndata_dir = @DIR@/data\n[log]\nlevel = info\n[auth]\nusers = users.ini\n[limits]\nmax_subscriptions = 1\n"
     "[listener.plain]\naddress = 127.0.0.1\nport = @P0@\n"
     "[listener.open]\naddress = 127.0.0.1\nport = @P1@\nanonymous = on\n";
 

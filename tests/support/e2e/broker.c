@@ -154,9 +154,19 @@ static void fail_with_log(struct broker *b, const char *what, int status)
     fail_msg("the broker %s (wait status %d)", what, status);
 }
 
+/* By default it would be /var/lib/sotto, with what a broker of this machine keeps there. */
+static void expect_own_data(const struct broker *b)
+{
+    char *config = broker_read_file(b, "sotto.ini");
+    if (strstr(config, "data_dir") == NULL && getenv("SOTTO_DATA") == NULL)
+        fail_msg("sotto.ini of this test needs data_dir = @DIR@/data in [broker]");
+    free(config);
+}
+
 static void launch(struct broker *b, unsigned open_files)
 {
     assert_int_equal(b->pid, 0);
+    expect_own_data(b);
     b->pid = fork();
     if (b->pid == 0)
         run_broker(b, open_files);
