@@ -95,9 +95,9 @@ static int client(const struct arguments *a)
         return failed("client", err);
     printf(
         "Made in %s: %s.crt %s.key (%s, for client authentication, CN=%s)\n"
-        "Give both and ca.crt to that client; NAME.key is secret, and %s/%s.key is not needed here any more.\n"
+        "Give both and ca.crt to that client; %s.key is secret, and %s/%s.key is not needed here any more.\n"
         "If it gets lost: sotto cert revoke %s '%s'\n",
-        a->dir, a->name, a->name, a->rsa ? "RSA" : "ECDSA", a->name, a->dir, a->name, a->dir, a->name);
+        a->dir, a->name, a->name, a->rsa ? "RSA" : "ECDSA", a->name, a->name, a->dir, a->name, a->dir, a->name);
     return EXIT_DONE;
 }
 

@@ -39,7 +39,7 @@ static void a_client_comes_and_goes(void **state)
     struct stat info;
     cert(0, ARGV("init", dir), ARGV("ca.crt"));
     cert(0, ARGV("client", dir, "alice"), ARGV("alice.crt", "alice.key", "sotto cert revoke"));
-    cert(0, ARGV("client", dir, "bob", "--rsa"), ARGV("RSA"));
+    cert(0, ARGV("client", dir, "bob", "--rsa"), ARGV("RSA", "; bob.key is secret, "));
     assert_int_equal(stat(broker_path(b, "certs/alice.key"), &info), 0);
     assert_int_equal(info.st_mode & 0777, 0600);
     judge(b, 0, "openssl verify -x509_strict -purpose sslclient -CAfile ca.crt alice.crt bob.crt");
