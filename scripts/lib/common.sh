@@ -67,7 +67,7 @@ want_build_packages() {
     want_module inih libinih-dev
     want_module libargon2 libargon2-dev
     want_module sqlite3 libsqlite3-dev
-    want_module libcrypto libssl-dev
+    [ "$(uname -m)" != x86_64 ] || want_module libcrypto libssl-dev
 }
 
 # The distribution's own wolfSSL, and what makes up for some of its slowness.
