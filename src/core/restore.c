@@ -190,6 +190,16 @@ static void remember(struct restore *r, struct shard *s, uint64_t number, struct
         mem_free(entry);
 }
 
+static struct pub pub_of(const struct restore_row *row)
+{
+    return (struct pub){.topic = row->topic,
+                        .props = row->props,
+                        .payload = row->payload,
+                        .qos = row->qos,
+                        .retain = row->retain,
+                        .expires = row->expires};
+}
+
 /* A reference to the row's message; NULL without memory. */
 static struct message *message_of(struct restore *r, struct shard *s, const struct restore_row *row)
 {
@@ -197,12 +207,7 @@ static struct message *message_of(struct restore *r, struct shard *s, const stru
     struct shared *known = row->shared ? hmap_get(&r->shared[s->number], row->message, key, same_number) : NULL;
     if (known != NULL)
         return message_ref(known->m);
-    struct pub p = {.topic = row->topic,
-                    .props = row->props,
-                    .payload = row->payload,
-                    .qos = row->qos,
-                    .retain = row->retain,
-                    .expires = row->expires};
+    struct pub p = pub_of(row);
     struct message *m = pub_message(s, &p);
     if (m != NULL && row->shared)
         remember(r, s, row->message, m);
@@ -303,12 +308,7 @@ void restore_given(struct restore *r, const struct restore_row *row)
 {
     struct share_members *members = index_share(r->b->index, group_number(r, row->share));
     struct share_turn t = {0};
-    struct pub p = {.topic = row->topic,
-                    .props = row->props,
-                    .payload = row->payload,
-                    .qos = row->qos,
-                    .retain = row->retain,
-                    .expires = row->expires};
+    struct pub p = pub_of(row);
     for (unsigned i = 0; i < r->b->n; i++)
         if (r->shards[i]->given <= row->row / r->b->n)
             r->shards[i]->given = row->row / r->b->n + 1;

@@ -229,6 +229,16 @@ static void turns(struct unit *u)
     }
 }
 
+/* h ends, and the other has what both of the group's messages were: "one" at QoS 1, and "two". */
+static void expect_handed_on(struct unit *u, handle h, handle other, uint8_t qos_of_two)
+{
+    session_end(session_of(u, h));
+    turns(u);
+    assert_int_equal(session_of(u, other)->deliveries.n, 2);
+    expect_waiting(u, other, 0, "one", 1);
+    expect_waiting(u, other, 1, "two", qos_of_two);
+}
+
 /* What it was sent at QoS 2 stays its own; another member gets the rest, on whichever shard. */
 static void goes_on_to_another_member(void **state)
 {
@@ -245,11 +255,7 @@ static void goes_on_to_another_member(void **state)
         restore_session_over(r);
         restore_sessions_over(r);
         restore_free(r);
-        session_end(session_of(u, h));
-        turns(u);
-        assert_int_equal(session_of(u, other)->deliveries.n, 2);
-        expect_waiting(u, other, 0, "one", 1);
-        expect_waiting(u, other, 1, "two", 2);
+        expect_handed_on(u, h, other, 2);
         session_end(session_of(u, other));
     }
 }
@@ -268,11 +274,7 @@ static void its_group_is_found_later(void **state)
     restore_session_over(r);
     restore_sessions_over(r);
     restore_free(r);
-    session_end(session_of(u, h));
-    turns(u);
-    assert_int_equal(session_of(u, other)->deliveries.n, 2);
-    expect_waiting(u, other, 0, "one", 1);
-    expect_waiting(u, other, 1, "two", 1);
+    expect_handed_on(u, h, other, 1);
     struct shard_stats s;
     shard_stats(u->shard[0], &s);
     assert_int_equal(s.messages_dropped, 1);
