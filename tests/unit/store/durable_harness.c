@@ -380,6 +380,7 @@ int64_t query(const struct harness *h, const char *sql)
     sqlite3_stmt *st;
     snprintf(path, sizeof(path), "%s/sotto.db", h->dir);
     assert_int_equal(sqlite3_open_v2(path, &c, SQLITE_OPEN_READWRITE, NULL), SQLITE_OK);
+    sqlite3_busy_timeout(c, 5000); /* the store may be writing */
     assert_int_equal(sqlite3_prepare_v2(c, sql, -1, &st, NULL), SQLITE_OK);
     int64_t n = sqlite3_step(st) == SQLITE_ROW ? sqlite3_column_int64(st, 0) : -1;
     sqlite3_finalize(st);

@@ -268,6 +268,9 @@ static void damage_that_is_met_without_room(void **state)
     off_t at = a_page_of(h, "retained");
     assert_true(harness_open(h));
     overwrite(h, at, PAGE);
+    /* Somebody else has written: SQLite forgets the pages that it has read, else it may mend the damage from them. */
+    query(h, "CREATE TABLE touched (n)");
+    query(h, "DROP TABLE touched");
     shim_full(true);
     for (unsigned i = 0; i < RETAINED; i++) {
         char topic[32];
